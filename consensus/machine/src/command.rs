@@ -1,0 +1,106 @@
+//! What the log asks of the world.
+
+use std::fmt;
+
+use proto::request::Write;
+use proto::{Attachment, Id, MemberId, OpCode, Seq, SessionId, Text};
+
+/// Milliseconds since the epoch, as the leader stamped them.
+pub type Millis = i64;
+
+/// Bytes of a session's password.
+pub const PASSWORD_BYTES: usize = 16;
+
+/// One transaction of the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Command {
+    /// When the leader put it into the log. The world's clock never runs backwards, whatever stands here.
+    pub time: Millis,
+    /// What is to be done.
+    pub act: Act,
+}
+
+/// The connection that a session is, or is to be, attached to. It is drawn once for each connection, so that an
+/// open or attach which arrives twice is recognised by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Home {
+    /// The member that holds the connection.
+    pub member: MemberId,
+    /// Which life of that member: drawn at random when its process starts.
+    pub boot: u64,
+    /// Which connection of that life.
+    pub connection: u64,
+}
+
+impl fmt::Display for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{:x}/{}", self.member, self.boot, self.connection)
+    }
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Act {
+    /// A client without a session greets.
+    Open {
+        /// Its connection.
+        home: Home,
+        /// Drawn by the member that greets it.
+        password: [u8; PASSWORD_BYTES],
+        /// As negotiated, in milliseconds.
+        timeout_ms: u32,
+        /// Where the client calls from: its `ip` identity.
+        address: Text,
+    },
+    /// A client comes back to its session, on whatever member.
+    Attach {
+        /// Its connection.
+        home: Home,
+        /// The session that it names.
+        session: SessionId,
+        /// The password that it gives, of whatever length.
+        password: bytes::Bytes,
+        /// As negotiated anew, in milliseconds.
+        timeout_ms: u32,
+        /// Where the client calls from: its `ip` identity.
+        address: Text,
+    },
+    /// A session writes.
+    Write {
+        /// Which session.
+        session: SessionId,
+        /// Over which of its attachments.
+        attachment: Attachment,
+        /// Which write of that attachment.
+        seq: Seq,
+        /// Who the connection has proved to be, besides where it calls from; empty for most.
+        identities: Vec<Id>,
+        /// What it asks for.
+        operation: Operation,
+    },
+    /// The leader has not heard of a session for longer than its timeout.
+    Expire {
+        /// Which session.
+        session: SessionId,
+        /// The attachment that the leader means to end: if the session has been attached since, it lives on.
+        attachment: Attachment,
+    },
+}
+
+/// What a session asks for, as far as it can be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Operation {
+    /// The operation's number.
+    pub op: OpCode,
+    /// What it says; `None` if the body did not parse, which is answered like any other refusal of a write.
+    pub write: Option<Write>,
+}
+
+/// Who asks: what a znode's ACL is held against.
+#[derive(Clone, Copy, Debug)]
+pub struct Identities<'a> {
+    /// Where the client calls from.
+    pub address: &'a Text,
+    /// Who it has proved to be.
+    pub proved: &'a [Id],
+}

@@ -1,0 +1,2 @@
+//! The Corral server.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Generates the peer messages, if the feature `peer` asks for them.
+fn main() {}

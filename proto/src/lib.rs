@@ -1,0 +1,31 @@
+//! The words that the parts of Corral share, and their bytes.
+//!
+//! Nothing here acts: these are names ([`Zxid`], [`SessionId`]), refusals ([`Code`]), the requests that a client
+//! may make ([`Request`]), the answers it may get ([`Reply`]), and the one place ([`jute`]) that knows how they
+//! look on a client's wire.
+// Layers, lowest first. A module imports only from those above it; the tidy test checks.
+pub mod limits;
+
+pub mod code;
+pub mod ids;
+pub mod path;
+
+pub mod acl;
+pub mod event;
+pub mod stat;
+
+pub mod reply;
+pub mod request;
+
+pub mod jute;
+
+pub use acl::{Acl, Id, Permissions};
+pub use code::Code;
+pub use event::{Event, EventKind};
+pub use ids::{Attachment, MemberId, Seq, SessionId, Version, Xid, Zxid};
+pub use path::ZnodePath;
+pub use reply::Reply;
+pub use request::{OpCode, Request};
+pub use stat::Stat;
+/// Text that shares the bytes of the frame it was read from: cloning it copies nothing.
+pub use bytestring::ByteString as Text;

@@ -1,0 +1,70 @@
+//! Every bound of the server, each with what happens when it is reached.
+
+use std::time::Duration;
+
+// --- a client's connection -----------------------------------------------------------------------------------
+
+/// Largest frame that a client may send, in bytes, its length prefix not counted: `jute.maxbuffer`.
+/// Beyond it the connection is closed without a reply, as ZooKeeper does.
+pub const FRAME_BYTES_MAX: usize = 0xf_ffff;
+
+/// How long a connection may take from being accepted to its greeting. Beyond it the connection is closed.
+pub const GREETING_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Requests of one connection that were received and not answered. At the bound its socket is not read.
+pub const LANE_REQUESTS_MAX: usize = 1_000;
+
+/// Bytes of requests of one connection that were received and not answered. At the bound its socket is not read.
+pub const LANE_BYTES_MAX: usize = 8 << 20;
+
+/// Replies and notifications that wait for one connection. Beyond it the reader is too slow: it is hung up.
+pub const MAILBOX_DELIVERIES_MAX: usize = 65_536;
+
+/// Encoded bytes that wait for a socket to take them before more deliveries are encoded: the socket is not read
+/// meanwhile, and what waits stays in the mailbox, which has a bound of its own.
+pub const OUTBOX_BYTES_MAX: usize = 1 << 20;
+
+/// Reads of one connection that are answered under one hold of the replica's lock. The rest take it again, so
+/// that a deep pipeline does not keep the writer out.
+pub const READS_PER_LOCK_MAX: usize = 64;
+
+// --- proposals and the log -----------------------------------------------------------------------------------
+
+/// Transactions in one log entry. What is over waits for the next entry.
+pub const BATCH_TRANSACTIONS_MAX: usize = 1_024;
+
+/// Bytes of transactions in one log entry; a single larger transaction still travels alone. What is over waits
+/// for the next entry.
+pub const BATCH_BYTES_MAX: usize = 1 << 20;
+
+/// Log entries that the leader has proposed and not seen committed. At the bound new transactions gather in the
+/// next batch.
+pub const BATCHES_IN_FLIGHT_MAX: usize = 4;
+
+/// Proposals that wait at the leader to be packed. At the bound the streams that bring them are not read.
+pub const SEQUENCER_QUEUE_MAX: usize = 16_384;
+
+/// Log entries in one append request to a follower.
+pub const APPEND_ENTRIES_MAX: u64 = 1_024;
+
+/// Bytes of log entries in one append request to a follower; a single larger entry still travels alone.
+pub const APPEND_BYTES_MAX: usize = 1 << 20;
+
+/// Largest message between members, in bytes. It must be able to carry the largest log entry, so that no
+/// committed entry is ever unreadable.
+pub const PEER_MESSAGE_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes of newest log entries kept in memory. Older ones are read from disk.
+pub const LOG_CACHE_BYTES_MAX: usize = 64 << 20;
+
+/// Jobs that the log thread takes into one synced write.
+pub const LOG_JOBS_PER_SYNC_MAX: usize = 4_096;
+
+/// Batches of changes that wait to be written behind to the state on disk. At the bound apply waits.
+pub const PERSIST_BATCHES_MAX: usize = 1_024;
+
+/// Bytes of one piece of a snapshot on its way to a member.
+pub const SNAPSHOT_CHUNK_BYTES: usize = 512 << 10;
+
+/// Transactions applied under one hold of the replica's lock; readers get their turn in between.
+pub const APPLY_TRANSACTIONS_PER_LOCK_MAX: usize = 256;

@@ -1,0 +1,51 @@
+//! Every answer that a client may get to a request.
+
+use bytes::Bytes;
+
+use crate::{Acl, Code, Id, OpCode, Stat, Text, ZnodePath};
+
+/// The body of an answer; a refusal is a [`Code`] instead.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// Nothing but the header.
+    Empty,
+    /// The path of what was created.
+    Path(ZnodePath),
+    /// The path of what was created, and its Stat.
+    PathStat(ZnodePath, Stat),
+    /// A Stat alone.
+    Stat(Stat),
+    /// Data, which may be null, and the Stat.
+    Data(Option<Bytes>, Stat),
+    /// Whole paths of children; on the wire only their last components stand.
+    Children(Vec<ZnodePath>),
+    /// Whole paths of children, and the parent's Stat.
+    ChildrenStat(Vec<ZnodePath>, Stat),
+    /// An ACL, and the Stat.
+    Acl(Vec<Acl>, Stat),
+    /// What each operation of a multi or multiRead came to. The operation stands as results name it: `Create`
+    /// for the oldest form of create, `Create2` for every form that carries a Stat.
+    Multi(Vec<(OpCode, Result<Reply, Code>)>),
+    /// A multi of which nothing was done, because one of its operations was refused. The header of such a reply
+    /// says that all is well; the body tells.
+    MultiFailed {
+        /// How many operations the multi has.
+        operations: usize,
+        /// Which of them was refused, counted from 0.
+        failing: usize,
+        /// Why.
+        code: Code,
+    },
+    /// The path that a sync named.
+    Synced(Text),
+    /// Whole paths.
+    Ephemerals(Vec<ZnodePath>),
+    /// A number of znodes.
+    Count(i32),
+    /// An error record that says there was none: the answer to addWatch.
+    NoError,
+    /// A SASL token; `None` when there is nothing to say.
+    Token(Option<Bytes>),
+    /// Identities of the connection.
+    Identities(Vec<Id>),
+}
