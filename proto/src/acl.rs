@@ -49,9 +49,13 @@ impl BitOr for Permissions {
 /// `cdrwa`, in the order that `zkCli` prints.
 impl fmt::Display for Permissions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (permission, letter) in
-            [(Self::CREATE, 'c'), (Self::DELETE, 'd'), (Self::READ, 'r'), (Self::WRITE, 'w'), (Self::ADMIN, 'a')]
-        {
+        for (permission, letter) in [
+            (Self::CREATE, 'c'),
+            (Self::DELETE, 'd'),
+            (Self::READ, 'r'),
+            (Self::WRITE, 'w'),
+            (Self::ADMIN, 'a'),
+        ] {
             if self.intersects(permission) {
                 write!(f, "{letter}")?;
             }

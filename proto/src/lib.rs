@@ -20,6 +20,8 @@ pub mod request;
 pub mod jute;
 
 pub use acl::{Acl, Id, Permissions};
+/// Text that shares the bytes of the frame it was read from: cloning it copies nothing.
+pub use bytestring::ByteString as Text;
 pub use code::Code;
 pub use event::{Event, EventKind};
 pub use ids::{Attachment, MemberId, Seq, SessionId, Version, Xid, Zxid};
@@ -27,5 +29,10 @@ pub use path::ZnodePath;
 pub use reply::Reply;
 pub use request::{OpCode, Request};
 pub use stat::Stat;
-/// Text that shares the bytes of the frame it was read from: cloning it copies nothing.
-pub use bytestring::ByteString as Text;
+
+/// What a member keeps on disk of the world, and what travels in a snapshot.
+#[cfg(feature = "peer")]
+#[expect(missing_docs, reason = "the records are explained where they are defined, in image.proto")]
+pub mod image {
+    include!(concat!(env!("OUT_DIR"), "/corral.image.rs"));
+}

@@ -70,9 +70,8 @@ fn is_legal(path: &str) -> bool {
         return true;
     }
     let Some(rest) = path.strip_prefix('/') else { return false };
-    rest.split('/').all(|component| {
-        !matches!(component, "" | "." | "..") && !component.chars().any(is_forbidden)
-    })
+    rest.split('/')
+        .all(|component| !matches!(component, "" | "." | "..") && !component.chars().any(is_forbidden))
 }
 
 /// Characters that no path may hold. Everything above U+FFFF is among them: Java sees it as surrogates.
@@ -124,8 +123,26 @@ mod tests {
     #[test]
     fn illegal_paths() {
         for path in [
-            "", "a", "a/b", "//", "/a/", "/a//b", "/.", "/..", "/a/.", "/a/../b", "/\0", "/\u{1}", "/\u{1f}",
-            "/\u{7f}", "/\u{9f}", "/\u{e000}", "/\u{f8ff}", "/\u{fff0}", "/\u{fffd}", "/\u{1f980}",
+            "",
+            "a",
+            "a/b",
+            "//",
+            "/a/",
+            "/a//b",
+            "/.",
+            "/..",
+            "/a/.",
+            "/a/../b",
+            "/\0",
+            "/\u{1}",
+            "/\u{1f}",
+            "/\u{7f}",
+            "/\u{9f}",
+            "/\u{e000}",
+            "/\u{f8ff}",
+            "/\u{fff0}",
+            "/\u{fffd}",
+            "/\u{1f980}",
         ] {
             check(path, false);
         }

@@ -124,15 +124,36 @@ pub enum Request {
 
 /// A request that is answered from the member's own world and changes nothing but watches.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields are the protocol's own: the path asked about, and whether to watch it")]
+#[expect(
+    missing_docs,
+    reason = "the fields are the protocol's own: the path asked about, and whether to watch it"
+)]
 pub enum Read {
-    Exists { path: Text, watch: bool },
-    GetData { path: Text, watch: bool },
-    GetAcl { path: Text },
-    GetChildren { path: Text, watch: bool },
-    GetChildren2 { path: Text, watch: bool },
-    GetEphemerals { prefix: Option<Text> },
-    GetAllChildrenNumber { path: Text },
+    Exists {
+        path: Text,
+        watch: bool,
+    },
+    GetData {
+        path: Text,
+        watch: bool,
+    },
+    GetAcl {
+        path: Text,
+    },
+    GetChildren {
+        path: Text,
+        watch: bool,
+    },
+    GetChildren2 {
+        path: Text,
+        watch: bool,
+    },
+    GetEphemerals {
+        prefix: Option<Text>,
+    },
+    GetAllChildrenNumber {
+        path: Text,
+    },
     /// Each is a `GetData` or a `GetChildren` without a watch.
     MultiRead(Vec<Read>),
 }
@@ -142,11 +163,25 @@ pub enum Read {
 #[expect(missing_docs, reason = "the fields are the protocol's own")]
 pub enum Write {
     Create(Create),
-    Delete { path: Text, version: Version },
-    SetData { path: Text, data: Option<Bytes>, version: Version },
-    SetAcl { path: Text, acl: Option<Vec<Acl>>, version: Version },
+    Delete {
+        path: Text,
+        version: Version,
+    },
+    SetData {
+        path: Text,
+        data: Option<Bytes>,
+        version: Version,
+    },
+    SetAcl {
+        path: Text,
+        acl: Option<Vec<Acl>>,
+        version: Version,
+    },
     /// Inside a multi only.
-    Check { path: Text, version: Version },
+    Check {
+        path: Text,
+        version: Version,
+    },
     /// Creates, deletes, writes and checks, all or none.
     Multi(Vec<Write>),
     CloseSession,

@@ -78,11 +78,14 @@ pub(super) fn write_results(out: &mut BytesMut, results: &[(OpCode, Result<Reply
 /// one its code, those behind it -2.
 pub(super) fn write_failure(out: &mut BytesMut, operations: usize, failing: usize, code: Code) {
     for index in 0..operations {
-        refusal(out, match index.cmp(&failing) {
-            std::cmp::Ordering::Less => 0,
-            std::cmp::Ordering::Equal => code.to_wire(),
-            std::cmp::Ordering::Greater => Code::RuntimeInconsistency.to_wire(),
-        });
+        refusal(
+            out,
+            match index.cmp(&failing) {
+                std::cmp::Ordering::Less => 0,
+                std::cmp::Ordering::Equal => code.to_wire(),
+                std::cmp::Ordering::Greater => Code::RuntimeInconsistency.to_wire(),
+            },
+        );
     }
     header(out, -1, true, -1);
 }
