@@ -1,0 +1,48 @@
+//! Which four-letter words an operator allows.
+
+/// The words of `4lw.commands.whitelist`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Whitelist {
+    words: Vec<String>,
+}
+
+impl Whitelist {
+    /// Reads a list such as `ruok, srvr`; `*` allows every word.
+    pub fn parse(list: &str) -> Self {
+        Self {
+            words: list
+                .split(',')
+                .map(|word| word.trim().to_owned())
+                .filter(|word| !word.is_empty())
+                .collect(),
+        }
+    }
+
+    /// Whether this word is answered.
+    pub fn allows(&self, word: &str) -> bool {
+        self.words.iter().any(|allowed| allowed == word || allowed == "*")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(list: &str, allowed: &[&str], refused: &[&str]) {
+        let whitelist = Whitelist::parse(list);
+        for word in allowed {
+            assert!(whitelist.allows(word), "`{list}` should allow {word}");
+        }
+        for word in refused {
+            assert!(!whitelist.allows(word), "`{list}` should refuse {word}");
+        }
+    }
+
+    #[test]
+    fn a_list_allows_what_it_names() {
+        check("ruok, srvr", &["ruok", "srvr"], &["mntr", "*", ""]);
+        check("*", &["ruok", "mntr"], &[]);
+        check("", &[], &["srvr", ""]);
+    }
+}
