@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use proto::{Acl, SessionId, ZnodePath, Zxid};
+use proto::{Acl, SessionId, Text, ZnodePath, Zxid};
 
 use crate::command::Millis;
-use crate::session::Session;
-use crate::znode::Kind;
+use crate::session::{Session, Sessions};
+use crate::tree::{RESERVED, Tree};
+use crate::znode::{Kind, Znode};
 
 /// What a record is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,4 +102,120 @@ pub enum Damaged {
     /// Two sessions are attached to the same connection.
     #[error("session {0} is attached to the connection of another session")]
     SharedHome(SessionId),
+}
+
+/// All records of a world, in no particular order.
+pub(crate) fn records(world: WorldRecord, tree: &Tree, sessions: &Sessions) -> impl Iterator<Item = Record> {
+    std::iter::once(Record::World(world))
+        .chain(sessions.iter().map(|session| Record::Session(session.clone())))
+        .chain(tree.iter().map(|(path, znode)| Record::Znode(to_record(path, znode))))
+}
+
+/// The records of what was touched since this was last asked, in order of keys; `None` for what is gone.
+pub(crate) fn take_changes(tree: &mut Tree, sessions: &mut Sessions) -> Vec<(Key, Option<Record>)> {
+    let mut touched_sessions = sessions.take_touched();
+    touched_sessions.sort_unstable();
+    let mut touched_znodes = tree.take_touched();
+    touched_znodes.sort_unstable();
+    let sessions = touched_sessions
+        .into_iter()
+        .map(|id| (Key::Session(id), sessions.get(id).map(|session| Record::Session(session.clone()))));
+    let znodes = touched_znodes.into_iter().map(|path| {
+        let record = tree.get(&path).map(|znode| Record::Znode(to_record(&path, znode)));
+        (Key::Znode(path), record)
+    });
+    sessions.chain(znodes).collect()
+}
+
+/// The world of these records.
+pub(crate) fn restore(
+    records: impl IntoIterator<Item = Record>,
+) -> Result<(WorldRecord, Tree, Sessions), Damaged> {
+    let (mut world, mut tree, mut sessions) = (None, Tree::empty(), Sessions::default());
+    for record in records {
+        match record {
+            Record::World(record) => match world.replace(record) {
+                None => {}
+                Some(_) => return Err(Damaged::Twice(Key::World)),
+            },
+            Record::Session(session) => {
+                let id = session.id;
+                if sessions.get(id).is_some() {
+                    return Err(Damaged::Twice(Key::Session(id)));
+                }
+                let session = Session { address: Text::from(&*session.address), ..session };
+                if !sessions.insert(session) {
+                    return Err(Damaged::SharedHome(id));
+                }
+            }
+            Record::Znode(record) => {
+                let path = record.path.clone();
+                let znode = from_record(&mut tree, record);
+                if !tree.place(path.clone(), znode) {
+                    return Err(Damaged::Twice(Key::Znode(path)));
+                }
+            }
+        }
+    }
+    let world = world.ok_or(Damaged::Missing(Key::World))?;
+    tree.link_all().map_err(Damaged::Orphan)?;
+    check(&tree, &sessions)?;
+    sessions.take_touched();
+    Ok((world, tree, sessions))
+}
+
+/// What holds of every world, and of records only if nobody has lost or mixed any.
+fn check(tree: &Tree, sessions: &Sessions) -> Result<(), Damaged> {
+    for path in RESERVED {
+        if tree.get(path).is_none() {
+            let path = ZnodePath::parse(path).unwrap_or_else(|_| ZnodePath::root());
+            return Err(Damaged::Missing(Key::Znode(path)));
+        }
+    }
+    for owner in tree.owners() {
+        for path in tree.ephemerals(owner) {
+            if sessions.get(owner).is_none() {
+                return Err(Damaged::Ownerless { path: path.clone(), owner });
+            }
+            if tree.get(path).is_some_and(|znode| znode.children.is_some()) {
+                return Err(Damaged::EphemeralParent(path.clone()));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn to_record(path: &ZnodePath, znode: &Znode) -> ZnodeRecord {
+    ZnodeRecord {
+        path: path.clone(),
+        data: znode.data.clone(),
+        acl: znode.acl.clone(),
+        czxid: znode.czxid,
+        mzxid: znode.mzxid,
+        pzxid: znode.pzxid,
+        ctime: znode.ctime,
+        mtime: znode.mtime,
+        version: znode.version,
+        aversion: znode.aversion,
+        created: znode.created,
+        kind: znode.kind,
+    }
+}
+
+fn from_record(tree: &mut Tree, record: ZnodeRecord) -> Znode {
+    Znode {
+        // A record may share the buffer of a whole snapshot.
+        data: record.data.map(|data| Bytes::copy_from_slice(&data)),
+        acl: tree.intern(&record.acl),
+        czxid: record.czxid,
+        mzxid: record.mzxid,
+        pzxid: record.pzxid,
+        ctime: record.ctime,
+        mtime: record.mtime,
+        version: record.version,
+        aversion: record.aversion,
+        created: record.created,
+        kind: record.kind,
+        children: None,
+    }
 }

@@ -6,92 +6,98 @@
 pub mod command;
 pub mod outcome;
 
-#[expect(dead_code, reason = "signatures first")]
+mod acl;
 mod znode;
+
+mod tree;
 
 mod session;
 
+mod txn;
+
+mod catch_up;
 mod image;
+mod query;
+
+mod digest;
+
+mod apply;
 
 use proto::request::{Read, SetWatches};
-use proto::{Code, Event, Reply, SessionId, Zxid};
+use proto::{Code, Reply, SessionId, Zxid};
 
-pub use command::{Act, Command, Home, Identities, Millis, Operation};
+pub use acl::permits;
+pub use apply::Machine;
+pub use catch_up::CatchUp;
+pub use command::{Act, Command, Home, Identities, Millis, Operation, PASSWORD_BYTES};
 pub use image::{Damaged, Key, Record, WorldRecord, ZnodeRecord};
 pub use outcome::{Applied, Change, ChangeKind, Verdict};
 pub use session::Session;
 pub use znode::Kind;
 
-/// The world.
-#[derive(Debug, Default)]
-pub struct Machine {}
-
-/// What a returning client's list of watches comes to.
-#[derive(Debug, Default)]
-pub struct CatchUp {
-    /// What it missed, in the order of the lists.
-    pub events: Vec<Event>,
-    /// What it still waits for: the lists of the request without the watches that fired.
-    pub waiting: SetWatches,
-}
-
-#[expect(
-    clippy::unimplemented,
-    reason = "signatures first, so that the crates above can be written against them"
-)]
+/// What may be asked of the world.
 impl Machine {
-    /// An empty world: `/`, `/zookeeper`, `/zookeeper/quota` and `/zookeeper/config`.
-    pub fn new() -> Self {
-        unimplemented!()
-    }
-
-    /// The only way the world changes.
-    pub fn apply(&mut self, _command: &Command) -> Applied {
-        unimplemented!()
-    }
-
     /// Where the world stands: the zxid of the last transaction that took one.
     pub fn last_zxid(&self) -> Zxid {
-        unimplemented!()
+        self.world.last_zxid
     }
 
     /// Answers a read of this session's client. Registers no watch: the caller does, under the same lock.
     ///
     /// # Errors
     /// The refusals of PROTOCOL, section "Opcodes".
-    pub fn read(&self, _read: &Read, _session: SessionId, _who: Identities<'_>) -> Result<Reply, Code> {
-        unimplemented!()
+    pub fn read(&self, read: &Read, session: SessionId, who: Identities<'_>) -> Result<Reply, Code> {
+        query::answer(&self.tree, read, session, who)
     }
 
     /// Compares a returning client's watches with the world (PROTOCOL, section "SetWatches").
-    pub fn catch_up(&self, _watches: &SetWatches) -> CatchUp {
-        unimplemented!()
+    pub fn catch_up(&self, watches: &SetWatches) -> CatchUp {
+        catch_up::compare(&self.tree, watches)
     }
 
     /// A living session.
-    pub fn session(&self, _id: SessionId) -> Option<&Session> {
-        unimplemented!()
+    pub fn session(&self, id: SessionId) -> Option<&Session> {
+        self.sessions.get(id)
     }
 
-    /// All living sessions.
+    /// All living sessions, in no particular order.
     pub fn sessions(&self) -> impl Iterator<Item = &Session> {
-        [].iter()
+        self.sessions.iter()
     }
 
     /// Counts for operators.
     pub fn census(&self) -> Census {
-        unimplemented!()
+        Census {
+            znodes: self.tree.len(),
+            ephemerals: self.tree.ephemerals_count(),
+            data_bytes: self.tree.data_bytes(),
+            sessions: self.sessions.len(),
+        }
     }
 
+    /// A checksum of the whole world: equal on every member that has applied the same commands. Reads everything.
+    pub fn digest(&self) -> u64 {
+        digest::of(self.records())
+    }
+}
+
+/// The world as records.
+impl Machine {
     /// What was touched since this was last asked, in order of keys: its value now, or `None` if it is gone. Written
-    /// over an older image, this makes it an image of now.
+    /// over an older image, this makes it an image of now. Cloning a record copies no data.
     pub fn take_changes(&mut self) -> Vec<(Key, Option<Record>)> {
-        unimplemented!()
+        let mut changes = Vec::new();
+        if self.taken != Some(self.world) {
+            self.taken = Some(self.world);
+            changes.push((Key::World, Some(Record::World(self.world))));
+        }
+        changes.extend(image::take_changes(&mut self.tree, &mut self.sessions));
+        changes
     }
 
     /// The whole world, in no particular order. Cloning a record copies no data.
     pub fn records(&self) -> impl Iterator<Item = Record> {
-        std::iter::empty()
+        image::records(self.world, &self.tree, &self.sessions)
     }
 
     /// The world of these records, in whatever order they come. Data is copied, so that a record may share the buffer
@@ -99,18 +105,9 @@ impl Machine {
     ///
     /// # Errors
     /// [`Damaged`] if they are no whole world.
-    pub fn restore(_records: impl IntoIterator<Item = Record>) -> Result<Self, Damaged> {
-        unimplemented!()
-    }
-
-    /// A checksum of the whole world: equal on every member that has applied the same commands. Reads everything.
-    pub fn digest(&self) -> u64 {
-        unimplemented!()
-    }
-
-    /// Panics if the world contradicts itself. Reads everything: for tests.
-    pub fn assert_invariants(&self) {
-        unimplemented!()
+    pub fn restore(records: impl IntoIterator<Item = Record>) -> Result<Self, Damaged> {
+        let (world, tree, sessions) = image::restore(records)?;
+        Ok(Self { world, tree, sessions, taken: Some(world) })
     }
 }
 
@@ -125,13 +122,4 @@ pub struct Census {
     pub data_bytes: u64,
     /// Living sessions.
     pub sessions: usize,
-}
-
-/// Whether one of the client's identities may do this with a znode that has this ACL (PROTOCOL, section "Matching").
-#[expect(
-    clippy::unimplemented,
-    reason = "signatures first, so that the crates above can be written against them"
-)]
-pub fn permits(_acl: &[proto::Acl], _who: Identities<'_>, _wanted: proto::Permissions) -> bool {
-    unimplemented!()
 }

@@ -103,7 +103,8 @@ pub struct Change {
     pub kind: ChangeKind,
     /// Its ACL: after a creation or a write; before a deletion. Whoever may not read is not told.
     pub acl: Arc<[Acl]>,
-    /// The parent's ACL, which decides who is told that the parent's children changed.
+    /// The parent's ACL, which decides who is told that the parent's children changed. After a write, of which the
+    /// parent's watches are not told, it is the znode's own.
     pub parent_acl: Arc<[Acl]>,
 }
 

@@ -1,0 +1,177 @@
+//! The one door through which the world changes: admit, perform, report.
+
+use proto::request::Write;
+use proto::{Attachment, Code, Id, Seq, SessionId, Text, Zxid};
+use smallvec::SmallVec;
+
+use crate::command::{Act, Command, Home, Identities, Operation, PASSWORD_BYTES};
+use crate::image::WorldRecord;
+use crate::outcome::{Applied, Change, Verdict};
+use crate::session::{Admission, Session, Sessions};
+use crate::tree::Tree;
+use crate::txn::{Txn, delete_ephemerals};
+
+/// The world.
+///
+/// Invariants, besides those of its parts:
+/// * who owns an ephemeral znode is a living session;
+/// * nothing is newer than the last zxid.
+#[derive(Debug)]
+pub struct Machine {
+    pub(crate) world: WorldRecord,
+    pub(crate) tree: Tree,
+    pub(crate) sessions: Sessions,
+    /// The world as it stood when its changes were last taken.
+    pub(crate) taken: Option<WorldRecord>,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Machine {
+    /// An empty world: `/`, `/zookeeper`, `/zookeeper/quota` and `/zookeeper/config`.
+    pub fn new() -> Self {
+        Self { world: WorldRecord::default(), tree: Tree::new(), sessions: Sessions::default(), taken: None }
+    }
+
+    /// The only way the world changes.
+    pub fn apply(&mut self, command: &Command) -> Applied {
+        // Leaders have clocks of their own, and one of them may be behind its predecessor's.
+        self.world.now = self.world.now.max(command.time);
+        let (verdict, changes) = match &command.act {
+            Act::Open { home, password, timeout_ms, address } => {
+                (self.open(*home, *password, *timeout_ms, address), SmallVec::new())
+            }
+            Act::Attach { home, session, password, timeout_ms, address } => {
+                (self.attach(*home, *session, password, *timeout_ms, address), SmallVec::new())
+            }
+            Act::Write { session, attachment, seq, identities, operation } => {
+                self.write(*session, *attachment, *seq, identities, operation)
+            }
+            Act::Expire { session, attachment } => self.expire(*session, *attachment),
+        };
+        Applied { zxid: self.world.last_zxid, verdict, changes }
+    }
+
+    /// Panics if the world contradicts itself. Reads everything: for tests.
+    pub fn assert_invariants(&self) {
+        self.tree.assert_invariants();
+        self.sessions.assert_invariants();
+        for owner in self.tree.owners() {
+            assert!(self.sessions.get(owner).is_some(), "ephemerals have outlived session {owner}");
+        }
+        for (path, znode) in self.tree.iter() {
+            let newest = znode.czxid.max(znode.mzxid).max(znode.pzxid);
+            assert!(newest <= self.world.last_zxid, "{path} comes from the future");
+            assert!(znode.ctime.max(znode.mtime) <= self.world.now, "{path} comes from the future");
+        }
+    }
+
+    fn open(
+        &mut self,
+        home: Home,
+        password: [u8; PASSWORD_BYTES],
+        timeout_ms: u32,
+        address: &Text,
+    ) -> Verdict {
+        if self.sessions.holds(home) {
+            return Verdict::Repeat;
+        }
+        let id = SessionId::opened(home.member, self.world.next_zxid());
+        let opened = self.sessions.insert(Session {
+            id,
+            password,
+            timeout_ms,
+            attachment: Attachment::new(1),
+            next_seq: Seq::new(1),
+            home,
+            address: detached(address),
+        });
+        assert!(opened, "the zxid in a session's id makes it new");
+        Verdict::Opened { session: id, home, password, timeout_ms }
+    }
+
+    fn attach(
+        &mut self,
+        home: Home,
+        id: SessionId,
+        password: &[u8],
+        timeout_ms: u32,
+        address: &Text,
+    ) -> Verdict {
+        if self.sessions.holds(home) {
+            return Verdict::Repeat;
+        }
+        match self.sessions.attach(id, password, home, timeout_ms, detached(address)) {
+            None => Verdict::NotAttached { home, session: id },
+            Some((previous, session)) => Verdict::Attached {
+                session: id,
+                attachment: session.attachment,
+                home,
+                previous,
+                password: session.password,
+                timeout_ms,
+            },
+        }
+    }
+
+    fn write(
+        &mut self,
+        session: SessionId,
+        attachment: Attachment,
+        seq: Seq,
+        proved: &[Id],
+        operation: &Operation,
+    ) -> (Verdict, SmallVec<[Change; 1]>) {
+        let who = match self.sessions.admit(session, attachment, seq) {
+            Admission::Next(session) => Identities { address: &session.address, proved },
+            Admission::Repeat => return (Verdict::Repeat, SmallVec::new()),
+            Admission::Gap => return (Verdict::Gap, SmallVec::new()),
+            Admission::Fenced => return (Verdict::Fenced { session, attachment, seq }, SmallVec::new()),
+        };
+        let result = match &operation.write {
+            Some(Write::CloseSession) => return self.close(session, Some(seq)),
+            Some(write) => Ok(write),
+            // Refused like any other, at the cost of a zxid like any other.
+            None => Err(Code::MarshallingError),
+        };
+        let zxid = self.world.next_zxid();
+        let mut txn = Txn::new(&mut self.tree, zxid, self.world.now, session, who);
+        let result = result.and_then(|write| txn.perform(write));
+        let changes = txn.changes;
+        (Verdict::Answered { session, attachment, seq, result }, changes)
+    }
+
+    fn expire(&mut self, session: SessionId, attachment: Attachment) -> (Verdict, SmallVec<[Change; 1]>) {
+        // The leader decided on what it had heard by then. If the session has been attached since, its client lives.
+        match self.sessions.get(session) {
+            Some(living) if living.attachment == attachment => self.close(session, None),
+            _ => (Verdict::Outlived, SmallVec::new()),
+        }
+    }
+    /// Ends a session that lives, and all that goes with it.
+    fn close(&mut self, id: SessionId, seq: Option<Seq>) -> (Verdict, SmallVec<[Change; 1]>) {
+        let Some(ended) = self.sessions.remove(id) else { return (Verdict::Outlived, SmallVec::new()) };
+        let zxid = self.world.next_zxid();
+        let nobody = Identities { address: &ended.address, proved: &[] };
+        let mut txn = Txn::new(&mut self.tree, zxid, self.world.now, id, nobody);
+        delete_ephemerals(&mut txn);
+        let changes = txn.changes;
+        (Verdict::Closed { session: id, attachment: ended.attachment, home: ended.home, seq }, changes)
+    }
+}
+
+impl WorldRecord {
+    fn next_zxid(&mut self) -> Zxid {
+        self.last_zxid = self.last_zxid.next();
+        self.last_zxid
+    }
+}
+
+/// A copy that does not keep the client's request in memory.
+fn detached(text: &Text) -> Text {
+    Text::from(&**text)
+}

@@ -1,0 +1,350 @@
+//! Paths to znodes, with parents and children kept in step.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashSet};
+use proto::{Acl, Id, Permissions, SessionId, Stat, ZnodePath, Zxid};
+
+use crate::acl::Lists;
+use crate::command::Millis;
+use crate::znode::{Kind, Znode, next_version};
+
+/// The znodes that nobody can delete.
+pub(crate) const RESERVED: [&str; 4] = ["/", "/zookeeper", "/zookeeper/quota", CONFIG];
+
+const CONFIG: &str = "/zookeeper/config";
+
+/// All znodes.
+///
+/// Invariants:
+/// * every znode but the root has its parent here;
+/// * a parent lists a child exactly when that child is here;
+/// * no ephemeral znode has children;
+/// * an owner's ephemerals are listed exactly as long as they are here;
+/// * what is reserved is here.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    // In a box, because a table grows by doubling and would hold much empty room of the size of a znode.
+    znodes: HashMap<ZnodePath, Box<Znode>, RandomState>,
+    ephemerals: HashMap<SessionId, BTreeSet<ZnodePath>, RandomState>,
+    ephemerals_count: usize,
+    data_bytes: u64,
+    lists: Lists,
+    touched: HashSet<ZnodePath, RandomState>,
+}
+
+/// What a parent forgets when a child comes or goes, and an undone transaction must put back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ParentMark {
+    pzxid: Zxid,
+    created: i32,
+}
+
+/// What a znode forgets when its data is written.
+#[derive(Debug)]
+pub(crate) struct DataMark {
+    data: Option<Bytes>,
+    mzxid: Zxid,
+    mtime: Millis,
+    version: i32,
+}
+
+impl Tree {
+    /// What every world begins with: created by nobody, at no time.
+    pub(crate) fn new() -> Self {
+        let mut tree = Self::empty();
+        let open = tree.intern(&[Acl::open()]);
+        let readable = tree.intern(&[Acl { permissions: Permissions::READ, id: Id::anyone() }]);
+        for path in RESERVED {
+            let path = ZnodePath::parse(path).expect("a reserved path is legal");
+            let znode = Znode::new(Some(Bytes::new()), open.clone(), Kind::Persistent, Zxid::ZERO, 0);
+            let znode = match path.as_str() {
+                CONFIG => Znode { acl: readable.clone(), version: -1, aversion: -1, ..znode },
+                _ => znode,
+            };
+            tree.touched.insert(path.clone());
+            tree.insert(path.clone(), znode);
+            tree.link(&path);
+        }
+        tree
+    }
+
+    /// No znodes at all, which is no world yet.
+    pub(crate) fn empty() -> Self {
+        Self {
+            znodes: HashMap::default(),
+            ephemerals: HashMap::default(),
+            ephemerals_count: 0,
+            data_bytes: 0,
+            lists: Lists::default(),
+            touched: HashSet::default(),
+        }
+    }
+
+    /// The znode at this path.
+    pub(crate) fn get(&self, path: &str) -> Option<&Znode> {
+        self.znodes.get(path).map(|znode| &**znode)
+    }
+
+    /// The znode at this path, and the path as the tree keeps it: a clone of that shares its text.
+    pub(crate) fn find(&self, path: &str) -> Option<(&ZnodePath, &Znode)> {
+        self.znodes.get_key_value(path).map(|(path, znode)| (path, &**znode))
+    }
+
+    /// All znodes, in no particular order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&ZnodePath, &Znode)> {
+        self.znodes.iter().map(|(path, znode)| (path, &**znode))
+    }
+
+    /// How many znodes there are.
+    pub(crate) fn len(&self) -> usize {
+        self.znodes.len()
+    }
+
+    /// How many of them are ephemeral.
+    pub(crate) fn ephemerals_count(&self) -> usize {
+        self.ephemerals_count
+    }
+
+    /// Bytes of paths and data.
+    pub(crate) fn data_bytes(&self) -> u64 {
+        self.data_bytes
+    }
+
+    /// A session's ephemerals, in order of their paths.
+    pub(crate) fn ephemerals(&self, owner: SessionId) -> impl Iterator<Item = &ZnodePath> {
+        self.ephemerals.get(&owner).into_iter().flatten()
+    }
+
+    /// Who owns ephemerals.
+    pub(crate) fn owners(&self) -> impl Iterator<Item = SessionId> {
+        self.ephemerals.keys().copied()
+    }
+
+    /// The one copy of this list.
+    pub(crate) fn intern(&mut self, list: &[Acl]) -> Arc<[Acl]> {
+        self.lists.intern(list)
+    }
+
+    /// The paths whose znodes came, went or were changed since this was last asked; not sorted.
+    pub(crate) fn take_touched(&mut self) -> Vec<ZnodePath> {
+        self.touched.drain().collect()
+    }
+
+    /// Puts a znode where there is none, under a parent that is there.
+    pub(crate) fn create(&mut self, path: &ZnodePath, znode: Znode) -> ParentMark {
+        let zxid = znode.czxid;
+        self.insert(path.clone(), znode);
+        self.touched.insert(path.clone());
+        let parent = self.link(path);
+        let mark = ParentMark { pzxid: parent.pzxid, created: parent.created };
+        parent.pzxid = zxid;
+        parent.created = parent.created.wrapping_add(1);
+        self.touch_parent(path);
+        mark
+    }
+
+    /// Takes a znode away that is there, has no children and is not the root.
+    pub(crate) fn delete(&mut self, path: &ZnodePath, zxid: Zxid) -> (Box<Znode>, ParentMark) {
+        let znode = self.remove(path);
+        let parent = self.unlink(path);
+        let mark = ParentMark { pzxid: parent.pzxid, created: parent.created };
+        parent.pzxid = zxid;
+        self.touch_parent(path);
+        (znode, mark)
+    }
+
+    /// Writes the data of a znode that is there. `data` must not share a client's request.
+    pub(crate) fn set_data(
+        &mut self,
+        path: &ZnodePath,
+        data: Option<Bytes>,
+        zxid: Zxid,
+        time: Millis,
+    ) -> (DataMark, Stat) {
+        let version = next_version(self.expect(path).version);
+        self.put_data(path, DataMark { data, mzxid: zxid, mtime: time, version })
+    }
+
+    /// Writes the ACL of a znode that is there.
+    pub(crate) fn set_acl(&mut self, path: &ZnodePath, acl: Arc<[Acl]>) -> Stat {
+        self.touched.insert(path.clone());
+        let znode = self.expect(path);
+        znode.acl = acl;
+        znode.aversion = next_version(znode.aversion);
+        znode.stat()
+    }
+
+    /// Undoes [`Self::create`].
+    pub(crate) fn undo_create(&mut self, path: &ZnodePath, mark: ParentMark) {
+        self.remove(path);
+        self.unlink(path).restore(mark);
+    }
+
+    /// Undoes [`Self::delete`].
+    pub(crate) fn undo_delete(&mut self, path: &ZnodePath, znode: Znode, mark: ParentMark) {
+        self.insert(path.clone(), znode);
+        self.link(path).restore(mark);
+    }
+
+    /// Undoes [`Self::set_data`].
+    pub(crate) fn undo_set_data(&mut self, path: &ZnodePath, mark: DataMark) {
+        self.put_data(path, mark);
+    }
+
+    /// Puts a znode in its place without telling its parent: for a tree that is built in no order, and linked by
+    /// [`Self::link_all`] when it is complete. `false` if the place is taken.
+    #[must_use]
+    pub(crate) fn place(&mut self, path: ZnodePath, znode: Znode) -> bool {
+        if self.znodes.contains_key(&path) {
+            return false;
+        }
+        self.insert(path, znode);
+        true
+    }
+
+    /// Tells all parents of their children; the znode without a parent if there is one.
+    ///
+    /// # Errors
+    /// The path whose parent is missing.
+    pub(crate) fn link_all(&mut self) -> Result<(), ZnodePath> {
+        let mut paths: Vec<ZnodePath> =
+            self.znodes.keys().filter(|path| path.parent().is_some()).cloned().collect();
+        // Siblings stand together, in order: each set is built in one go, from a sorted run.
+        paths.sort_unstable_by(|a, b| (a.parent(), a).cmp(&(b.parent(), b)));
+        for siblings in paths.chunk_by(|a, b| a.parent() == b.parent()) {
+            let Some(parent) = siblings[0].parent().and_then(|parent| self.znodes.get_mut(parent)) else {
+                return Err(siblings[0].clone());
+            };
+            parent.children = Some(Box::new(siblings.iter().cloned().collect()));
+        }
+        Ok(())
+    }
+
+    /// Panics if an invariant does not hold.
+    pub(crate) fn assert_invariants(&self) {
+        let (mut children, mut ephemerals, mut bytes) = (0, 0, 0);
+        for (path, znode) in &self.znodes {
+            if let Some(parent) = path.parent() {
+                let listed = self.get(parent).and_then(|parent| parent.children.as_ref());
+                assert!(
+                    listed.is_some_and(|listed| listed.contains(path)),
+                    "{path} is not listed by its parent"
+                );
+            }
+            if let Some(owner) = znode.kind.owner() {
+                assert!(znode.children.is_none(), "{path} is ephemeral and has children");
+                let listed = self.ephemerals.get(&owner).is_some_and(|listed| listed.contains(path));
+                assert!(listed, "{path} is not listed by its owner {owner}");
+                ephemerals += 1;
+            }
+            assert!(
+                znode.children.as_ref().is_none_or(|children| !children.is_empty()),
+                "{path} has an empty set"
+            );
+            children += znode.children_count();
+            bytes += weight(path, znode);
+        }
+        // Each znode is listed by its parent, and there are as many listed: so nothing is listed that is not here.
+        assert_eq!(children + 1, self.znodes.len(), "children that are not there");
+        assert_eq!(ephemerals, self.ephemerals_count, "count of ephemerals");
+        assert_eq!(
+            ephemerals,
+            self.ephemerals.values().map(BTreeSet::len).sum(),
+            "ephemerals that are not there"
+        );
+        assert!(self.ephemerals.values().all(|listed| !listed.is_empty()), "an owner of nothing");
+        assert_eq!(bytes, self.data_bytes, "bytes of data");
+        for path in RESERVED {
+            assert!(self.znodes.contains_key(path), "{path} is gone");
+        }
+    }
+
+    fn insert(&mut self, path: ZnodePath, znode: Znode) {
+        self.data_bytes += weight(&path, &znode);
+        if let Some(owner) = znode.kind.owner() {
+            self.ephemerals.entry(owner).or_default().insert(path.clone());
+            self.ephemerals_count += 1;
+        }
+        let before = self.znodes.insert(path, Box::new(znode));
+        assert!(before.is_none(), "a znode was overwritten");
+    }
+
+    fn remove(&mut self, path: &ZnodePath) -> Box<Znode> {
+        let znode = self.znodes.remove(path).expect("only what is there is removed");
+        assert!(znode.children.is_none(), "a znode was removed from above its children");
+        self.data_bytes -= weight(path, &znode);
+        if let Some(owner) = znode.kind.owner() {
+            let owned = self.ephemerals.get_mut(&owner).expect("an owner's ephemerals are listed");
+            owned.remove(path);
+            if owned.is_empty() {
+                self.ephemerals.remove(&owner);
+            }
+            self.ephemerals_count -= 1;
+        }
+        self.touched.insert(path.clone());
+        znode
+    }
+
+    /// Lists a child with its parent; the root is nobody's child, and answers for itself.
+    fn link(&mut self, path: &ZnodePath) -> &mut Znode {
+        let Some(parent) = path.parent() else { return self.expect(path) };
+        let parent = self.expect(parent);
+        parent.children.get_or_insert_default().insert(path.clone());
+        parent
+    }
+
+    fn unlink(&mut self, path: &ZnodePath) -> &mut Znode {
+        let parent = self.expect(path.parent().expect("the root stays"));
+        if let Some(children) = &mut parent.children {
+            children.remove(path);
+            if children.is_empty() {
+                parent.children = None;
+            }
+        }
+        parent
+    }
+
+    fn put_data(&mut self, path: &ZnodePath, mark: DataMark) -> (DataMark, Stat) {
+        self.touched.insert(path.clone());
+        let added = mark.data.as_ref().map_or(0, Bytes::len) as u64;
+        let znode = self.expect(path);
+        let removed = znode.data_len() as u64;
+        let before = DataMark {
+            data: std::mem::replace(&mut znode.data, mark.data),
+            mzxid: std::mem::replace(&mut znode.mzxid, mark.mzxid),
+            mtime: std::mem::replace(&mut znode.mtime, mark.mtime),
+            version: std::mem::replace(&mut znode.version, mark.version),
+        };
+        let stat = znode.stat();
+        self.data_bytes = self.data_bytes - removed + added;
+        (before, stat)
+    }
+
+    fn touch_parent(&mut self, path: &ZnodePath) {
+        if let Some(parent) = path.parent()
+            && !self.touched.contains(parent)
+            && let Some((parent, _)) = self.znodes.get_key_value(parent)
+        {
+            self.touched.insert(parent.clone());
+        }
+    }
+
+    fn expect(&mut self, path: &str) -> &mut Znode {
+        self.znodes.get_mut(path).expect("whoever changes a znode has seen that it is there")
+    }
+}
+
+impl Znode {
+    fn restore(&mut self, mark: ParentMark) {
+        self.pzxid = mark.pzxid;
+        self.created = mark.created;
+    }
+}
+
+fn weight(path: &ZnodePath, znode: &Znode) -> u64 {
+    (path.len() + znode.data_len()) as u64
+}

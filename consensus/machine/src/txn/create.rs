@@ -1,0 +1,49 @@
+//! A new znode.
+
+use proto::request::Create;
+use proto::{Code, Permissions, Reply, ZnodePath};
+
+use super::undo::Undo;
+use super::{Txn, detached};
+use crate::acl;
+use crate::outcome::ChangeKind;
+use crate::znode::{Kind, Znode};
+
+pub(super) fn create(txn: &mut Txn<'_>, request: &Create) -> Result<Reply, Code> {
+    let mode = request.mode()?;
+    let parent = parent_of(&request.path)?;
+    let list = acl::expand(request.acl.as_deref(), txn.who)?;
+    let parent = txn.tree.get(parent).ok_or(Code::NoNode)?;
+    acl::require(&parent.acl, txn.who, Permissions::CREATE)?;
+    let path = if mode.sequential {
+        ZnodePath::with_sequence(&request.path, parent.created)?
+    } else {
+        ZnodePath::parse(&request.path)?
+    };
+    if txn.tree.get(&path).is_some() {
+        return Err(Code::NodeExists);
+    }
+    if parent.kind.owner().is_some() {
+        return Err(Code::NoChildrenForEphemerals);
+    }
+
+    let kind = if mode.ephemeral { Kind::Ephemeral(txn.session) } else { Kind::Persistent };
+    let list = txn.tree.intern(&list);
+    let znode = Znode::new(detached(request.data.as_ref()), list.clone(), kind, txn.zxid, txn.time);
+    let stat = znode.stat();
+    let mark = txn.tree.create(&path, znode);
+    txn.remember(|| Undo::Create { path: path.clone(), parent: mark });
+    txn.report(ChangeKind::Created, path.clone(), list);
+    Ok(if request.with_stat { Reply::PathStat(path, stat) } else { Reply::Path(path) })
+}
+
+/// Where the znode is to go. The stem of a sequential one may end in a slash, so this is no legal path yet; and the
+/// root, which is refused because it exists, counts as its own parent.
+fn parent_of(path: &str) -> Result<&str, Code> {
+    match path.rfind('/') {
+        _ if path.contains('\0') => Err(Code::BadArguments),
+        None => Err(Code::BadArguments),
+        Some(0) => Ok("/"),
+        Some(slash) => Ok(&path[..slash]),
+    }
+}

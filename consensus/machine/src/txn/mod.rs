@@ -1,0 +1,105 @@
+//! One transaction of a session against the tree.
+//!
+//! Each file states the refusals of its operation in the order in which PROTOCOL, section "Opcodes", gives them:
+//! clients see that order.
+mod undo;
+
+mod check;
+mod create;
+mod delete;
+mod set_acl;
+mod set_data;
+
+mod multi;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use proto::request::Write;
+use proto::{Acl, Code, Reply, SessionId, ZnodePath, Zxid};
+use smallvec::SmallVec;
+
+use crate::command::{Identities, Millis};
+use crate::outcome::{Change, ChangeKind};
+use crate::tree::Tree;
+use crate::znode::Znode;
+use undo::Undo;
+
+pub(crate) use delete::delete_ephemerals;
+
+/// A transaction under way.
+pub(crate) struct Txn<'a> {
+    pub(crate) tree: &'a mut Tree,
+    pub(crate) zxid: Zxid,
+    pub(crate) time: Millis,
+    pub(crate) session: SessionId,
+    pub(crate) who: Identities<'a>,
+    pub(crate) changes: SmallVec<[Change; 1]>,
+    /// How to take back what was done; kept by a multi only.
+    undo: Option<Vec<Undo>>,
+}
+
+impl<'a> Txn<'a> {
+    /// A transaction that has done nothing yet.
+    pub(crate) fn new(
+        tree: &'a mut Tree,
+        zxid: Zxid,
+        time: Millis,
+        session: SessionId,
+        who: Identities<'a>,
+    ) -> Self {
+        Self { tree, zxid, time, session, who, changes: SmallVec::new(), undo: None }
+    }
+
+    /// Does what a session asks for, or changes nothing.
+    pub(crate) fn perform(&mut self, write: &Write) -> Result<Reply, Code> {
+        match write {
+            Write::Multi(operations) => multi::multi(self, operations),
+            // It ends the session as well as its ephemerals, so it is done where sessions are.
+            Write::CloseSession => Err(Code::MarshallingError),
+            // Stands in a multi only.
+            Write::Check { .. } => Err(Code::Unimplemented),
+            _ => self.perform_one(write),
+        }
+    }
+
+    /// Does one operation that may stand in a multi.
+    fn perform_one(&mut self, write: &Write) -> Result<Reply, Code> {
+        match write {
+            Write::Create(create) => create::create(self, create),
+            Write::Delete { path, version } => delete::delete(self, path, *version),
+            Write::SetData { path, data, version } => set_data::set_data(self, path, data.as_ref(), *version),
+            Write::SetAcl { path, acl, version } => set_acl::set_acl(self, path, acl.as_deref(), *version),
+            Write::Check { path, version } => check::check(self, path, *version),
+            Write::Multi(_) | Write::CloseSession => Err(Code::MarshallingError),
+        }
+    }
+
+    /// The znode that a request names.
+    fn find(&self, path: &str) -> Result<(&ZnodePath, &Znode), Code> {
+        // What is in the tree is legal, so only what is not found must be looked at.
+        self.tree.find(path).ok_or_else(|| ZnodePath::parse(path).err().unwrap_or(Code::NoNode))
+    }
+
+    fn remember(&mut self, undo: impl FnOnce() -> Undo) {
+        if let Some(log) = &mut self.undo {
+            log.push(undo());
+        }
+    }
+
+    fn report(&mut self, kind: ChangeKind, path: ZnodePath, acl: Arc<[Acl]>) {
+        let parent_acl = match kind {
+            ChangeKind::DataChanged => acl.clone(),
+            ChangeKind::Created | ChangeKind::Deleted => {
+                let parent = path.parent().and_then(|parent| self.tree.get(parent));
+                parent.map_or_else(|| acl.clone(), |parent| parent.acl.clone())
+            }
+        };
+        self.changes.push(Change { path, kind, acl, parent_acl });
+    }
+}
+
+/// A copy that does not keep the client's request, or a whole batch of the log, in memory.
+fn detached(data: Option<&Bytes>) -> Option<Bytes> {
+    data.map(|data| Bytes::copy_from_slice(data))
+}

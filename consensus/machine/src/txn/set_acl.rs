@@ -1,0 +1,25 @@
+//! New permissions, the next ACL version.
+
+use proto::{Acl, Code, Permissions, Reply, Version, ZnodePath};
+
+use super::Txn;
+use crate::acl;
+
+/// No watch hears of it, and no multi holds it: nothing to report and nothing to take back.
+pub(super) fn set_acl(
+    txn: &mut Txn<'_>,
+    path: &str,
+    list: Option<&[Acl]>,
+    version: Version,
+) -> Result<Reply, Code> {
+    let path = ZnodePath::parse(path)?;
+    let list = acl::expand(list, txn.who)?;
+    let znode = txn.tree.get(&path).ok_or(Code::NoNode)?;
+    acl::require(&znode.acl, txn.who, Permissions::ADMIN)?;
+    if !version.expects(znode.aversion) {
+        return Err(Code::BadVersion);
+    }
+
+    let list = txn.tree.intern(&list);
+    Ok(Reply::Stat(txn.tree.set_acl(&path, list)))
+}

@@ -1,0 +1,27 @@
+//! How a failed multi leaves no trace.
+//!
+//! The tree is changed in place, and each change says how to take it back: so there is never a second copy of
+//! anything, and an ordinary transaction pays nothing.
+
+use proto::ZnodePath;
+
+use crate::tree::{DataMark, ParentMark, Tree};
+use crate::znode::Znode;
+
+/// One change that can be taken back.
+pub(super) enum Undo {
+    Create { path: ZnodePath, parent: ParentMark },
+    Delete { path: ZnodePath, znode: Box<Znode>, parent: ParentMark },
+    SetData { path: ZnodePath, before: DataMark },
+}
+
+/// Takes changes back, the last one first.
+pub(super) fn roll_back(tree: &mut Tree, log: Vec<Undo>) {
+    for undo in log.into_iter().rev() {
+        match undo {
+            Undo::Create { path, parent } => tree.undo_create(&path, parent),
+            Undo::Delete { path, znode, parent } => tree.undo_delete(&path, *znode, parent),
+            Undo::SetData { path, before } => tree.undo_set_data(&path, before),
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Property: the same commands make the same world, also where it was restored from its records on the way.
+//!
+//! A seeded life of some sessions in a small tree, where commands often meet each other. One machine lives through all
+//! of it. The others begin again and again as what an image gives: the whole records, or an older image with the
+//! changes since written over it.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use machine::{Act, Command, Home, Key, Machine, Operation, Record, Verdict};
+use proto::request::{Create, Write};
+use proto::{Acl, Attachment, Id, MemberId, OpCode, Permissions, Reply, Seq, SessionId, Text, Version};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+#[test]
+fn members_agree_whenever_they_began() {
+    for seed in 0..40 {
+        live(seed);
+    }
+}
+
+#[test]
+fn a_life_is_repeated_by_its_seed() {
+    assert_eq!(live(7), live(7));
+    assert_ne!(live(7), live(8));
+}
+
+/// Lives one life, and says what the world came to.
+fn live(seed: u64) -> u64 {
+    let mut client = Client::new(seed);
+    let mut veteran = Machine::new();
+    let mut image = Image::default();
+    image.write(veteran.take_changes());
+    let mut restored = world_of(&image);
+    for step in 0..600 {
+        let command = client.next();
+        let before = znodes(&veteran);
+        let applied = veteran.apply(&command);
+        if !is_done(&applied.verdict) {
+            assert!(applied.changes.is_empty(), "seed {seed}, step {step}: {applied:?}");
+            assert!(
+                before == znodes(&veteran),
+                "seed {seed}, step {step}: a refusal left a trace: {command:?}"
+            );
+        }
+        assert_eq!(applied, restored.apply(&command), "seed {seed}, step {step}: {command:?}");
+        client.learn(&applied.verdict);
+        if step % 29 == 0 {
+            image.write(veteran.take_changes());
+            restored = world_of(&image);
+            restored.assert_invariants();
+            assert_eq!(veteran.digest(), restored.digest(), "seed {seed}, step {step}: from changes");
+        }
+        if step % 41 == 0 {
+            restored = Machine::restore(client.shuffled(veteran.records())).expect("a whole world");
+            assert_eq!(veteran.digest(), restored.digest(), "seed {seed}, step {step}: from records");
+            assert_eq!(veteran.census(), restored.census());
+        }
+        if step % 5 == 0 {
+            veteran.assert_invariants();
+        }
+    }
+    assert!(client.refused > 30 && client.done > 40, "a dull life: {} {}", client.refused, client.done);
+    assert!(client.multis_done > 3 && client.multis_failed > 3, "no multis");
+    assert!(client.closed > 3, "no session ended");
+    veteran.digest()
+}
+
+/// Whether anything in the tree may have changed.
+fn is_done(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Answered { result, .. } => !matches!(result, Err(_) | Ok(Reply::MultiFailed { .. })),
+        Verdict::Closed { .. } => true,
+        _ => false,
+    }
+}
+
+fn znodes(machine: &Machine) -> BTreeMap<Key, Record> {
+    let records = machine.records().filter(|record| matches!(record, Record::Znode(_)));
+    records.map(|record| (record.key(), record)).collect()
+}
+
+fn world_of(image: &Image) -> Machine {
+    Machine::restore(image.0.values().cloned()).expect("a whole world")
+}
+
+/// What is on disk: changes written over what stood there.
+#[derive(Default)]
+struct Image(BTreeMap<Key, Record>);
+
+impl Image {
+    fn write(&mut self, changes: Vec<(Key, Option<Record>)>) {
+        assert!(changes.is_sorted_by(|(a, _), (b, _)| a < b), "changes stand in order of keys, each once");
+        for (key, record) in changes {
+            match record {
+                Some(record) => {
+                    assert_eq!(record.key(), key);
+                    self.0.insert(key, record);
+                }
+                None => {
+                    self.0.remove(&key);
+                }
+            }
+        }
+    }
+}
+
+struct Client {
+    rng: SmallRng,
+    connection: u64,
+    time: i64,
+    /// Sessions with their attachment and next write, as far as they are known to live.
+    sessions: Vec<(SessionId, Attachment, Seq)>,
+    refused: usize,
+    done: usize,
+    multis_done: usize,
+    multis_failed: usize,
+    closed: usize,
+}
+
+impl Client {
+    fn new(seed: u64) -> Self {
+        Self {
+            rng: SmallRng::seed_from_u64(seed),
+            connection: 0,
+            time: 0,
+            sessions: Vec::new(),
+            refused: 0,
+            done: 0,
+            multis_done: 0,
+            multis_failed: 0,
+            closed: 0,
+        }
+    }
+
+    fn next(&mut self) -> Command {
+        // Clocks of leaders may step back.
+        self.time += self.rng.random_range(-3..10);
+        let act = match self.rng.random_range(0..100) {
+            _ if self.sessions.is_empty() => self.open(),
+            0..4 => self.open(),
+            4..8 => {
+                let (session, ..) = self.session();
+                let password = if self.rng.random_ratio(1, 5) { vec![1; 16] } else { vec![9; 16] };
+                let home = self.home();
+                let address = Text::from_static("10.0.0.2");
+                Act::Attach { home, session, password: password.into(), timeout_ms: 2_000, address }
+            }
+            8..10 => {
+                let (session, attachment, _) = self.session();
+                Act::Expire { session, attachment }
+            }
+            10..12 => self.operation(OpCode::CloseSession, Some(Write::CloseSession)),
+            12..14 => self.operation(OpCode::Create, None),
+            14..34 => {
+                let count = self.rng.random_range(0..6);
+                let operations = (0..count).map(|_| self.write(true)).collect();
+                self.operation(OpCode::Multi, Some(Write::Multi(operations)))
+            }
+            _ => {
+                let write = self.write(false);
+                self.operation(OpCode::Create, Some(write))
+            }
+        };
+        Command { time: self.time, act }
+    }
+
+    /// Follows what became of the command, as a member does.
+    fn learn(&mut self, verdict: &Verdict) {
+        match verdict {
+            Verdict::Opened { session, .. } => {
+                self.sessions.push((*session, Attachment::new(1), Seq::new(1)));
+            }
+            Verdict::Attached { session, attachment, .. } => {
+                for known in self.sessions.iter_mut().filter(|known| known.0 == *session) {
+                    *known = (*session, *attachment, Seq::new(1));
+                }
+            }
+            Verdict::Answered { session, seq, result, .. } => {
+                for known in self.sessions.iter_mut().filter(|known| known.0 == *session) {
+                    known.2 = seq.next();
+                }
+                match result {
+                    Ok(Reply::Multi(_)) => self.multis_done += 1,
+                    Ok(Reply::MultiFailed { .. }) => self.multis_failed += 1,
+                    Ok(_) => self.done += 1,
+                    Err(_) => self.refused += 1,
+                }
+            }
+            Verdict::Closed { session, .. } => {
+                self.sessions.retain(|known| known.0 != *session);
+                self.closed += 1;
+            }
+            _ => {}
+        }
+    }
+
+    fn shuffled(&mut self, records: impl Iterator<Item = Record>) -> Vec<Record> {
+        let mut records: Vec<_> = records.collect();
+        for index in (1..records.len()).rev() {
+            records.swap(index, self.rng.random_range(0..=index));
+        }
+        records
+    }
+
+    fn open(&mut self) -> Act {
+        let home = self.home();
+        Act::Open { home, password: [9; 16], timeout_ms: 1_000, address: Text::from_static("10.0.0.1") }
+    }
+
+    fn home(&mut self) -> Home {
+        // Now and then the same connection asks twice.
+        self.connection += u64::from(self.rng.random_ratio(4, 5));
+        Home { member: MemberId::new(self.connection % 3 + 1), boot: 1, connection: self.connection }
+    }
+
+    fn session(&mut self) -> (SessionId, Attachment, Seq) {
+        self.sessions[self.rng.random_range(0..self.sessions.len())]
+    }
+
+    fn operation(&mut self, op: OpCode, write: Option<Write>) -> Act {
+        let (session, attachment, seq) = self.session();
+        let (attachment, seq) = match self.rng.random_range(0..30) {
+            0 => (attachment, seq.next()),
+            1 => (attachment, Seq::new(1)),
+            2 => (attachment.next(), seq),
+            _ => (attachment, seq),
+        };
+        let identities = match self.rng.random_range(0..3) {
+            0 => vec![Id::new("digest", "alice:hash")],
+            _ => Vec::new(),
+        };
+        Act::Write { session, attachment, seq, identities, operation: Operation { op, write } }
+    }
+
+    fn write(&mut self, in_multi: bool) -> Write {
+        let path = self.path();
+        // In a multi one failure is enough, so most of its operations are to succeed.
+        let version = match self.rng.random_range(0..if in_multi { 12 } else { 4 }) {
+            0 => Version::new(0),
+            _ => Version::ANY,
+        };
+        match self.rng.random_range(0..10) {
+            0..5 => Write::Create(Create {
+                path,
+                data: self.data(),
+                acl: Some(self.acl()),
+                flags: if in_multi { self.rng.random_range(1..4) } else { self.rng.random_range(0..5) },
+                ttl: None,
+                with_stat: self.rng.random(),
+            }),
+            5..7 => Write::SetData { path, data: self.data(), version },
+            7 if in_multi => Write::Check { path, version },
+            7 => Write::SetAcl { path, acl: Some(self.acl()), version },
+            _ => Write::Delete { path, version },
+        }
+    }
+
+    fn path(&mut self) -> Text {
+        let depth = self.rng.random_range(1..4);
+        (0..depth).map(|_| format!("/{}", self.rng.random_range(0..3))).collect::<String>().into()
+    }
+
+    fn data(&mut self) -> Option<Bytes> {
+        match self.rng.random_range(0..4) {
+            0 => None,
+            length => Some(vec![b'x'; length - 1].into()),
+        }
+    }
+
+    fn acl(&mut self) -> Vec<Acl> {
+        match self.rng.random_range(0..12) {
+            0 => vec![Acl { permissions: Permissions::ALL, id: Id::new("digest", "alice:hash") }],
+            1 => vec![Acl { permissions: Permissions::ALL, id: Id::new("auth", "") }],
+            2 => vec![Acl { permissions: Permissions::READ, id: Id::anyone() }],
+            _ => vec![Acl::open()],
+        }
+    }
+}
