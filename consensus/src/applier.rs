@@ -3,64 +3,184 @@
 use std::io;
 use std::sync::Arc;
 
-use futures_util::Stream;
-use openraft::storage::{EntryResponder, RaftStateMachine};
-use openraft::{OptionalSend, RaftSnapshotBuilder};
+use futures_util::{Stream, StreamExt};
+use machine::Command;
+use openraft::entry::RaftEntry;
+use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
+use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
+use proto::limits;
 
 use crate::replica::Replica;
-use crate::snapshot::SnapshotHandle;
-use crate::state::Store;
-use crate::types::{LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
+use crate::snapshot::{SnapshotHandle, SnapshotReceiver};
+use crate::state::{Incoming, Progress, Store};
+use crate::types::{Batch, Entry, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
+use crate::{Fault, entry};
 
-/// Applies what is committed to the replica, and hands what changed to the store behind it.
+/// Applies what is committed to the replica, and hands what changed to the store behind it. Never touches a disk.
 pub(crate) struct Applier {
     replica: Arc<Replica>,
     store: Store,
-    applied: Option<LogId>,
-    membership: StoredMembership,
+    progress: Progress,
 }
 
-#[expect(clippy::unimplemented, reason = "signatures first")]
+impl Applier {
+    /// An applier of entries behind `progress`, which is where the replica stands.
+    pub(crate) fn new(replica: Arc<Replica>, store: Store, progress: Progress) -> Self {
+        Self { replica, store, progress }
+    }
+
+    /// Applies a few entries: changes the world, tells who waits, and hands on what changed.
+    async fn perform(&mut self, gathered: &mut Gathered) -> Result<(), Fault> {
+        let Gathered { commands, responders, progress } = std::mem::take(gathered);
+        let Some(progress) = progress else { return Ok(()) };
+        let mut changes = Vec::new();
+        let mut chunks = commands.chunks(limits::APPLY_TRANSACTIONS_PER_LOCK_MAX).peekable();
+        while let Some(chunk) = chunks.next() {
+            let last = chunks.peek().is_none();
+            self.replica.apply(chunk, |machine| {
+                // Only whole entries go to the state on disk, so what they changed is taken behind the last of them.
+                if last {
+                    changes = machine.take_changes();
+                }
+            });
+        }
+        for responder in responders {
+            responder.send(());
+        }
+        self.progress = progress;
+        self.store.write(changes, self.progress.clone()).await
+    }
+}
+
+/// Entries that are decoded and not yet applied.
+#[derive(Default)]
+struct Gathered {
+    commands: Vec<Command>,
+    responders: Vec<ApplyResponder<TypeConfig>>,
+    /// Where the log stands behind them; `None` if there are none.
+    progress: Option<Progress>,
+}
+
+impl Gathered {
+    fn add(
+        &mut self,
+        before: &Progress,
+        entry: Entry,
+        responder: Option<ApplyResponder<TypeConfig>>,
+    ) -> Result<(), Fault> {
+        let progress = self.progress.get_or_insert_with(|| before.clone());
+        let log_id = entry.log_id();
+        progress.applied = Some(log_id);
+        match entry.payload {
+            EntryPayload::Blank => {}
+            EntryPayload::Normal(Batch(bytes)) => self.commands.append(&mut entry::decode(&bytes)?),
+            EntryPayload::Membership(membership) => {
+                progress.membership = StoredMembership::new(Some(log_id), membership);
+            }
+        }
+        self.responders.extend(responder);
+        Ok(())
+    }
+}
+
 impl RaftStateMachine<TypeConfig> for Applier {
     type SnapshotData = SnapshotHandle;
     type SnapshotBuilder = Builder;
 
     async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
-        unimplemented!()
+        Ok((self.progress.applied, self.progress.membership.clone()))
     }
 
-    async fn apply<S>(&mut self, _entries: S) -> Result<(), io::Error>
+    async fn apply<S>(&mut self, mut entries: S) -> Result<(), io::Error>
     where
         S: Stream<Item = Result<EntryResponder<TypeConfig>, io::Error>> + Unpin + OptionalSend,
     {
-        unimplemented!()
+        let mut gathered = Gathered::default();
+        while let Some(item) = entries.next().await {
+            let (entry, responder) = item?;
+            gathered.add(&self.progress, entry, responder)?;
+            if gathered.commands.len() >= limits::APPLY_TRANSACTIONS_PER_LOCK_MAX {
+                self.perform(&mut gathered).await?;
+            }
+        }
+        Ok(self.perform(&mut gathered).await?)
     }
 
     async fn get_snapshot_builder(&mut self) -> Builder {
-        unimplemented!()
+        Builder { store: self.store.clone(), applied: self.progress.applied }
     }
 
     async fn install_snapshot(
         &mut self,
         _meta: &SnapshotMeta,
-        _data: SnapshotHandle,
+        data: SnapshotHandle,
     ) -> Result<(), io::Error> {
-        unimplemented!()
+        let incoming = match data.take_received() {
+            Some(incoming) => incoming,
+            None => copy(&self.store, &data).await?,
+        };
+        let store = self.store.clone();
+        let (machine, progress) = blocking(move || store.install(incoming)).await?;
+        self.store.written(progress.applied).await?;
+        self.progress = progress;
+        self.replica.replace(machine);
+        Ok(())
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
-        unimplemented!()
+        let handle = SnapshotHandle::pin(self.store.database()).await?;
+        // A world of which nothing stands in the log is nobody's snapshot.
+        let meaningful = handle.meta().last_log_id.is_some();
+        Ok(meaningful.then(|| Snapshot { meta: handle.meta().clone(), snapshot: handle }))
     }
 }
 
-/// Makes the state on disk firm up to a place in the log.
-pub(crate) struct Builder {}
+/// Makes the state on disk safe up to a place in the log, so that the log before it may go.
+pub(crate) struct Builder {
+    store: Store,
+    applied: Option<LogId>,
+}
 
-#[expect(clippy::unimplemented, reason = "signatures first")]
 impl RaftSnapshotBuilder<TypeConfig> for Builder {
     type SnapshotData = SnapshotHandle;
 
     async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
-        unimplemented!()
+        self.store.written(self.applied).await?;
+        let database = self.store.database();
+        // First pinned, then flushed: what the snapshot claims to hold is then surely safe, and may leave the log.
+        let handle = SnapshotHandle::pin(database.clone()).await?;
+        blocking(move || database.flush()).await?;
+        Ok(Snapshot { meta: handle.meta().clone(), snapshot: handle })
     }
 }
+
+/// A copy of a snapshot of this member's own.
+async fn copy(store: &Store, data: &SnapshotHandle) -> Result<Incoming, Fault> {
+    let mut pieces = data.chunks();
+    let (store, meta) = (store.clone(), data.meta().clone());
+    let handle = blocking(move || {
+        let mut checksum = crate::snapshot::Checksum::default();
+        let mut receiver = SnapshotReceiver::new(&store, meta)?;
+        while let Some(piece) = pieces.blocking_recv() {
+            let piece = piece?;
+            checksum.add(&piece);
+            receiver.push(piece)?;
+        }
+        let (bytes, crc) = checksum.get();
+        receiver.finish(bytes, crc)
+    })
+    .await?;
+    handle.take_received().ok_or_else(|| Fault::Other("a snapshot was installed twice".to_owned()))
+}
+
+/// Does what waits for the disk where that is allowed.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Fault::Other(format!("work on the state was given up: {error}")))?
+}
+
+#[cfg(test)]
+mod tests;

@@ -25,11 +25,11 @@ pub(crate) fn vote(vote: &Vote) -> image::Vote {
 
 /// A vote, read back.
 pub(crate) fn read_vote(vote: image::Vote) -> Vote {
-    let mut read = Vote::new(vote.term, vote.member);
     if vote.committed {
-        read.commit();
+        Vote::new_committed(vote.term, vote.member)
+    } else {
+        Vote::new(vote.term, vote.member)
     }
-    read
 }
 
 /// Who votes.

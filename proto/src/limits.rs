@@ -57,14 +57,25 @@ pub const PEER_MESSAGE_BYTES_MAX: usize = 64 << 20;
 /// Bytes of newest log entries kept in memory. Older ones are read from disk.
 pub const LOG_CACHE_BYTES_MAX: usize = 64 << 20;
 
-/// Jobs that the log thread takes into one synced write.
+/// Jobs that the log thread takes into one synced write, and that wait for it. At the bound Raft waits.
 pub const LOG_JOBS_PER_SYNC_MAX: usize = 4_096;
+
+/// Bytes of entries that the log thread takes into one synced write; a single larger job is still written whole. What
+/// is over waits for the next.
+pub const LOG_BYTES_PER_SYNC_MAX: usize = 8 << 20;
 
 /// Batches of changes that wait to be written behind to the state on disk. At the bound apply waits.
 pub const PERSIST_BATCHES_MAX: usize = 1_024;
 
+/// Records that are written behind to the state on disk in one write; a single larger batch is still written whole.
+/// What is over waits for the next.
+pub const PERSIST_RECORDS_PER_WRITE_MAX: usize = 16_384;
+
 /// Bytes of one piece of a snapshot on its way to a member.
 pub const SNAPSHOT_CHUNK_BYTES: usize = 512 << 10;
+
+/// Pieces of a snapshot that are read ahead of the network. At the bound no more is read.
+pub const SNAPSHOT_CHUNKS_AHEAD_MAX: usize = 4;
 
 /// Transactions applied under one hold of the replica's lock; readers get their turn in between.
 pub const APPLY_TRANSACTIONS_PER_LOCK_MAX: usize = 256;

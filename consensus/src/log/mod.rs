@@ -1,1 +1,15 @@
-//! The log on disk.
+//! The log: what openraft asked to be remembered, on disk before it counts.
+//!
+//! A job never waits for the disk where it is asked for (but a vote, which must): it goes into one queue, in whose
+//! order everything reaches the disk. A thread takes all that has gathered there into one synced write.
+mod keys;
+mod record;
+mod tail;
+
+mod disk;
+
+mod thread;
+
+mod store;
+
+pub(crate) use store::{Log, LogStore};

@@ -1,7 +1,10 @@
 //! The world as it stood at one place of the log, on its way to a member that cannot be served by the log.
+//!
+//! Nothing is dumped: the state on disk is pinned as it is, and read out in pieces while the world goes on. The
+//! receiver writes them into a state of its own beside the one in use, which they replace when all have come.
+mod source;
 
 mod receive;
-mod source;
 
 pub(crate) use receive::SnapshotReceiver;
 pub(crate) use source::{Checksum, SnapshotHandle};

@@ -1,5 +1,34 @@
 //! The world on disk, written behind the one in memory.
+//!
+//! What an entry of the log changed is handed to a thread that writes it, together with how far in the log that leads;
+//! so at every moment the disk holds the world as it was at one place of the log, a little behind memory. That is
+//! what a start begins with, and what is sent to a member that the log can no longer serve. It has no log of its own:
+//! Raft's is one.
+mod keys;
+mod record;
 
-/// This member's state on disk. Cloning shares it.
-#[derive(Clone, Debug)]
-pub(crate) struct Store {}
+mod database;
+
+mod directory;
+
+mod store;
+
+use std::sync::Weak;
+use std::time::{Duration, Instant};
+
+pub(crate) use database::{Database, Pin, Progress};
+pub(crate) use directory::Incoming;
+pub(crate) use store::Store;
+
+/// Waits until nobody uses a database any more, so that whoever starts next can open it.
+pub(crate) fn wait_until_closed<T>(database: &Weak<T>, name: &str) {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let start = Instant::now();
+    while database.strong_count() > 0 {
+        if start.elapsed() > PATIENCE {
+            tracing::warn!(database = name, "still in use when the member had stopped");
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}

@@ -1,0 +1,186 @@
+//! The thread that puts the log on disk: one synced write for all that has gathered.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use openraft::storage::IOFlushed;
+use prost::Message;
+use proto::limits;
+use rocksdb::WriteBatch;
+use tokio::sync::{mpsc, oneshot};
+use tracing::error;
+
+use super::disk::{Database, Disk};
+use super::keys;
+use super::record;
+use super::tail::Ticket;
+use crate::types::{Entry, LogId, TypeConfig, Vote};
+use crate::{Fault, wire};
+
+/// What is to be put on disk, in this order and no other: a vote before the entries of its term, a truncation before
+/// the entries that take the place of the old ones, entries before the word that they are committed.
+pub(super) enum Job {
+    Append { entries: Vec<Entry>, flushed: IOFlushed<TypeConfig> },
+    Vote { vote: Vote, saved: oneshot::Sender<Result<(), io::Error>> },
+    Committed(Option<LogId>),
+    Truncate { from: u64 },
+    Purge { from: u64, upto: LogId },
+    Stop,
+}
+
+/// Who is told how far the log on disk has come: the ticket of the last job that is there.
+pub(super) trait Saved: Send + 'static {
+    fn saved(&self, ticket: Ticket);
+}
+
+/// Starts the thread. It ends when it is told to stop, when nobody can ask it for anything any more, or at the first
+/// error: what a failed write or sync left behind is unknown, so nothing is tried after it.
+pub(super) fn start<D: Disk>(
+    database: Database,
+    disk: D,
+    jobs: mpsc::Receiver<Job>,
+    saved: impl Saved,
+) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name("log".to_owned())
+        .spawn(move || Writer { database, disk, jobs, saved, done: 0, buffer: Vec::new() }.run())
+}
+
+struct Writer<D, S> {
+    database: Database,
+    disk: D,
+    jobs: mpsc::Receiver<Job>,
+    saved: S,
+    done: Ticket,
+    buffer: Vec<u8>,
+}
+
+/// Who waits for a write.
+enum Waiting {
+    Entries(IOFlushed<TypeConfig>),
+    Vote(oneshot::Sender<Result<(), io::Error>>),
+}
+
+#[derive(Default)]
+struct Gathered {
+    batch: WriteBatch,
+    waiting: Vec<Waiting>,
+    jobs: u64,
+    bytes: usize,
+    sync: bool,
+    purged: Option<u64>,
+    stop: bool,
+}
+
+impl<D: Disk, S: Saved> Writer<D, S> {
+    fn run(mut self) {
+        while let Some(first) = self.jobs.blocking_recv() {
+            let gathered = self.gather(first);
+            let stop = gathered.stop;
+            if let Err(fault) = self.write(gathered) {
+                error!(%fault, "the log cannot be written: this member stops, so that it acknowledges nothing that it does not have");
+                self.refuse_the_rest(&fault);
+                return;
+            }
+            if stop {
+                return;
+            }
+        }
+    }
+
+    fn gather(&mut self, first: Job) -> Gathered {
+        let mut gathered = Gathered::default();
+        let mut next = Some(first);
+        while let Some(job) = next {
+            self.add(job, &mut gathered);
+            let full = gathered.jobs >= limits::LOG_JOBS_PER_SYNC_MAX as u64
+                || gathered.bytes >= limits::LOG_BYTES_PER_SYNC_MAX;
+            next = if full || gathered.stop { None } else { self.jobs.try_recv().ok() };
+        }
+        gathered
+    }
+
+    fn add(&mut self, job: Job, gathered: &mut Gathered) {
+        gathered.jobs += 1;
+        match job {
+            Job::Append { entries, flushed } => {
+                self.database.put_entries(&mut gathered.batch, &entries, &mut self.buffer);
+                gathered.bytes += entries.iter().map(record::size).sum::<usize>();
+                gathered.waiting.push(Waiting::Entries(flushed));
+                gathered.sync = true;
+            }
+            Job::Vote { vote, saved } => {
+                gathered.batch.put(keys::VOTE_KEY, wire::vote(&vote).encode_to_vec());
+                gathered.waiting.push(Waiting::Vote(saved));
+                gathered.sync = true;
+            }
+            // Needs no sync of its own: if it is lost, the leader tells it again.
+            Job::Committed(Some(committed)) => {
+                gathered.batch.put(keys::COMMITTED_KEY, wire::position(&committed).encode_to_vec());
+            }
+            Job::Committed(None) => gathered.batch.delete(keys::COMMITTED_KEY),
+            Job::Truncate { from } => self.database.delete_entries(&mut gathered.batch, from, None),
+            Job::Purge { from, upto } => {
+                gathered.batch.put(keys::PURGED_KEY, wire::position(&upto).encode_to_vec());
+                self.database.delete_entries(&mut gathered.batch, from, Some(upto.index() + 1));
+                // Files are dropped behind the database's own log: were the purge point not on disk by then, the
+                // next start would find a hole.
+                gathered.sync = true;
+                gathered.purged = Some(upto.index());
+            }
+            Job::Stop => gathered.stop = true,
+        }
+    }
+
+    fn write(&mut self, gathered: Gathered) -> Result<(), Fault> {
+        let Gathered { batch, waiting, jobs, sync, purged, stop, .. } = gathered;
+        // At the end the last word on what is committed is made firm too.
+        if let Err(fault) = self.disk.write(batch, sync || stop) {
+            for waiting in waiting {
+                waiting.tell(Err(io::Error::other(fault.to_string())));
+            }
+            return Err(fault);
+        }
+        self.done += jobs;
+        self.saved.saved(self.done);
+        for waiting in waiting {
+            waiting.tell(Ok(()));
+        }
+        match purged {
+            Some(upto) => self.database.drop_files(upto),
+            None => Ok(()),
+        }
+    }
+
+    fn refuse_the_rest(&mut self, fault: &Fault) {
+        self.jobs.close();
+        while let Some(job) = self.jobs.blocking_recv() {
+            let error = Err(io::Error::other(fault.to_string()));
+            match job {
+                Job::Append { flushed, .. } => flushed.io_completed(error),
+                Job::Vote { saved, .. } => Waiting::Vote(saved).tell(error),
+                Job::Committed(_) | Job::Truncate { .. } | Job::Purge { .. } | Job::Stop => {}
+            }
+        }
+    }
+}
+
+impl Waiting {
+    fn tell(self, result: Result<(), io::Error>) {
+        match self {
+            Self::Entries(flushed) => flushed.io_completed(result),
+            // Whoever asked may have been told to stop in the meantime.
+            Self::Vote(saved) => drop(saved.send(result)),
+        }
+    }
+}
+
+impl<T: Saved> Saved for Arc<T>
+where
+    T: Sync,
+{
+    fn saved(&self, ticket: Ticket) {
+        self.as_ref().saved(ticket);
+    }
+}

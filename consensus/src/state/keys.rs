@@ -1,0 +1,76 @@
+//! Every key of the state on disk, which are also those of a snapshot.
+//!
+//! Tags are on disk: never reused, never renumbered.
+
+use machine::Key;
+use proto::{SessionId, ZnodePath};
+
+/// What this version reads and writes. A state with another number is not opened.
+pub(super) const FORMAT: u64 = 1;
+
+/// `tag` → format version: u64be
+pub(super) const FORMAT_KEY: [u8; 1] = [1];
+
+/// `tag` → `image.Progress`
+pub(super) const PROGRESS_KEY: [u8; 1] = [2];
+
+/// `tag` → `image.World`
+const WORLD: u8 = 16;
+
+/// `tag session:i64be` → `image.Session`
+const SESSION: u8 = 17;
+
+/// `tag path` → `image.Znode`
+const ZNODE: u8 = 18;
+
+/// Where a record lies.
+pub(super) fn encode(key: &Key) -> Vec<u8> {
+    match key {
+        Key::World => vec![WORLD],
+        Key::Session(session) => tagged(SESSION, &session.to_wire().to_be_bytes()),
+        Key::Znode(path) => tagged(ZNODE, path.as_str().as_bytes()),
+    }
+}
+
+/// What lies under this key; `None` if it is none of the world's.
+pub(super) fn decode(key: &[u8]) -> Option<Key> {
+    let (tag, rest) = key.split_first()?;
+    match *tag {
+        WORLD if rest.is_empty() => Some(Key::World),
+        SESSION => Some(Key::Session(SessionId::from_wire(i64::from_be_bytes(rest.try_into().ok()?)))),
+        ZNODE => Some(Key::Znode(ZnodePath::parse(std::str::from_utf8(rest).ok()?).ok()?)),
+        _ => None,
+    }
+}
+
+/// Whether the key is one of ours that says nothing about the world itself.
+pub(super) fn is_about_the_state(key: &[u8]) -> bool {
+    key == FORMAT_KEY || key == PROGRESS_KEY
+}
+
+fn tagged(tag: u8, rest: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + rest.len());
+    key.push(tag);
+    key.extend_from_slice(rest);
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_come_back_as_they_were() {
+        for key in [
+            Key::World,
+            Key::Session(SessionId::from_wire(0x0100_0000_0000_0007)),
+            Key::Znode(ZnodePath::root()),
+            Key::Znode(ZnodePath::parse("/a/b").unwrap()),
+        ] {
+            assert_eq!(decode(&encode(&key)), Some(key));
+        }
+        assert_eq!(decode(&FORMAT_KEY), None);
+        assert_eq!(decode(&[SESSION, 1, 2]), None);
+        assert_eq!(decode(b"\x12no/slash"), None);
+    }
+}

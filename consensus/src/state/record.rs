@@ -1,0 +1,172 @@
+//! The world's records as bytes, and back.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use machine::Home;
+use machine::{Key, Kind, Record, Session, WorldRecord, ZnodeRecord};
+use prost::Message;
+use proto::image;
+use proto::{Acl, Attachment, Id, MemberId, Permissions, Seq, SessionId, Text, Zxid};
+
+/// The bytes of a record, which lie under its key.
+pub(super) fn encode(record: &Record) -> Vec<u8> {
+    match record {
+        Record::World(world) => {
+            image::World { last_zxid: world.last_zxid.get(), now: world.now }.encode_to_vec()
+        }
+        Record::Session(session) => image::Session {
+            password: Bytes::copy_from_slice(&session.password),
+            timeout_ms: session.timeout_ms,
+            attachment: session.attachment.get(),
+            next_seq: session.next_seq.get(),
+            home_member: session.home.member.get(),
+            home_boot: session.home.boot,
+            home_connection: session.home.connection,
+            address: session.address.to_string(),
+        }
+        .encode_to_vec(),
+        Record::Znode(znode) => {
+            let open = is_open(&znode.acl);
+            image::Znode {
+                data: znode.data.clone(),
+                open,
+                acl: if open { Vec::new() } else { znode.acl.iter().map(encode_acl).collect() },
+                czxid: znode.czxid.get(),
+                mzxid: znode.mzxid.get(),
+                pzxid: znode.pzxid.get(),
+                ctime: znode.ctime,
+                mtime: znode.mtime,
+                version: znode.version,
+                aversion: znode.aversion,
+                created: znode.created,
+                owner: znode.kind.owner().map(SessionId::to_wire),
+            }
+            .encode_to_vec()
+        }
+    }
+}
+
+/// The record that lies under `key`. Data shares the bytes that it is read from.
+///
+/// # Errors
+/// In words, if the bytes are none that `encode` makes.
+pub(super) fn decode(key: Key, bytes: Bytes) -> Result<Record, String> {
+    Ok(match key {
+        Key::World => {
+            let world = image::World::decode(bytes).map_err(|error| error.to_string())?;
+            Record::World(WorldRecord { last_zxid: Zxid::new(world.last_zxid), now: world.now })
+        }
+        Key::Session(id) => {
+            let session = image::Session::decode(bytes).map_err(|error| error.to_string())?;
+            let password =
+                session.password.as_ref().try_into().map_err(|_| "a password of another length")?;
+            Record::Session(Session {
+                id,
+                password,
+                timeout_ms: session.timeout_ms,
+                attachment: Attachment::new(session.attachment),
+                next_seq: Seq::new(session.next_seq),
+                home: Home {
+                    member: MemberId::new(session.home_member),
+                    boot: session.home_boot,
+                    connection: session.home_connection,
+                },
+                address: session.address.into(),
+            })
+        }
+        Key::Znode(path) => {
+            let znode = image::Znode::decode(bytes).map_err(|error| error.to_string())?;
+            let acl: Arc<[Acl]> = if znode.open {
+                [Acl::open()].into()
+            } else {
+                znode.acl.into_iter().map(decode_acl).collect()
+            };
+            Record::Znode(ZnodeRecord {
+                path,
+                data: znode.data,
+                acl,
+                czxid: Zxid::new(znode.czxid),
+                mzxid: Zxid::new(znode.mzxid),
+                pzxid: Zxid::new(znode.pzxid),
+                ctime: znode.ctime,
+                mtime: znode.mtime,
+                version: znode.version,
+                aversion: znode.aversion,
+                created: znode.created,
+                kind: znode
+                    .owner
+                    .map_or(Kind::Persistent, |owner| Kind::Ephemeral(SessionId::from_wire(owner))),
+            })
+        }
+    })
+}
+
+/// Compared in place: this is asked for every znode that is written.
+fn is_open(acl: &[Acl]) -> bool {
+    matches!(acl, [only] if only.permissions == Permissions::ALL && &*only.id.scheme == "world" && &*only.id.id == "anyone")
+}
+
+fn encode_acl(acl: &Acl) -> image::Acl {
+    image::Acl {
+        permissions: acl.permissions.bits(),
+        scheme: acl.id.scheme.to_string(),
+        id: acl.id.id.to_string(),
+    }
+}
+
+fn decode_acl(acl: image::Acl) -> Acl {
+    Acl {
+        permissions: Permissions::from_bits(acl.permissions),
+        id: Id { scheme: Text::from(acl.scheme), id: Text::from(acl.id) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::ZnodePath;
+
+    use super::*;
+
+    #[test]
+    fn records_come_back_as_they_were() {
+        let znode = ZnodeRecord {
+            path: ZnodePath::parse("/a").unwrap(),
+            data: None,
+            acl: [Acl::open()].into(),
+            czxid: Zxid::new(1),
+            mzxid: Zxid::new(2),
+            pzxid: Zxid::new(3),
+            ctime: -4,
+            mtime: 5,
+            version: -6,
+            aversion: 7,
+            created: 8,
+            kind: Kind::Persistent,
+        };
+        let read_only = Acl { permissions: Permissions::READ, id: Id::new("digest", "a:b") };
+        for record in [
+            Record::World(WorldRecord { last_zxid: Zxid::new(9), now: 10 }),
+            Record::Znode(ZnodeRecord { data: Some(Bytes::new()), ..znode.clone() }),
+            Record::Znode(ZnodeRecord { acl: [].into(), ..znode.clone() }),
+            Record::Znode(ZnodeRecord {
+                data: Some(Bytes::from_static(b"data")),
+                acl: [Acl::open(), read_only].into(),
+                kind: Kind::Ephemeral(SessionId::from_wire(0)),
+                ..znode.clone()
+            }),
+            Record::Znode(znode),
+            Record::Session(Session {
+                id: SessionId::from_wire(11),
+                password: [12; 16],
+                timeout_ms: 13,
+                attachment: Attachment::new(14),
+                next_seq: Seq::new(15),
+                home: Home { member: MemberId::new(16), boot: u64::MAX, connection: 17 },
+                address: Text::from("10.0.0.1"),
+            }),
+        ] {
+            assert_eq!(decode(record.key(), encode(&record).into()).unwrap(), record);
+        }
+    }
+}
