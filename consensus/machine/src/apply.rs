@@ -64,8 +64,7 @@ impl Machine {
             assert!(self.sessions.get(owner).is_some(), "ephemerals have outlived session {owner}");
         }
         for (path, znode) in self.tree.iter() {
-            let newest = znode.czxid.max(znode.mzxid).max(znode.pzxid);
-            assert!(newest <= self.world.last_zxid, "{path} comes from the future");
+            assert!(znode.newest() <= self.world.last_zxid, "{path} comes from the future");
             assert!(znode.ctime.max(znode.mtime) <= self.world.now, "{path} comes from the future");
         }
     }

@@ -99,6 +99,9 @@ pub enum Damaged {
     /// An ephemeral znode has children.
     #[error("{0} is ephemeral and has children")]
     EphemeralParent(ZnodePath),
+    /// A znode is newer than the world's last transaction.
+    #[error("{0} is newer than the world of the image")]
+    Future(ZnodePath),
     /// Two sessions are attached to the same connection.
     #[error("session {0} is attached to the connection of another session")]
     SharedHome(SessionId),
@@ -159,18 +162,22 @@ pub(crate) fn restore(
     }
     let world = world.ok_or(Damaged::Missing(Key::World))?;
     tree.link_all().map_err(Damaged::Orphan)?;
-    check(&tree, &sessions)?;
+    check(world, &tree, &sessions)?;
     sessions.take_touched();
     Ok((world, tree, sessions))
 }
 
 /// What holds of every world, and of records only if nobody has lost or mixed any.
-fn check(tree: &Tree, sessions: &Sessions) -> Result<(), Damaged> {
+fn check(world: WorldRecord, tree: &Tree, sessions: &Sessions) -> Result<(), Damaged> {
     for path in RESERVED {
         if tree.get(path).is_none() {
             let path = ZnodePath::parse(path).unwrap_or_else(|_| ZnodePath::root());
             return Err(Damaged::Missing(Key::Znode(path)));
         }
+    }
+    let newer = tree.iter().filter(|(_, znode)| znode.newest() > world.last_zxid).map(|(path, _)| path);
+    if let Some(path) = newer.min() {
+        return Err(Damaged::Future(path.clone()));
     }
     for owner in tree.owners() {
         for path in tree.ephemerals(owner) {

@@ -83,6 +83,11 @@ impl Znode {
         self.data.as_ref().map_or(0, Bytes::len)
     }
 
+    /// The newest transaction that it knows of.
+    pub(crate) fn newest(&self) -> Zxid {
+        self.czxid.max(self.mzxid).max(self.pzxid)
+    }
+
     /// What a client reads of it.
     pub(crate) fn stat(&self) -> Stat {
         let children = as_int(self.children_count());
