@@ -6,12 +6,17 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 use proto::{Acl, SessionId, Text, ZnodePath, Zxid};
 
 use crate::command::Millis;
 use crate::session::{Session, Sessions};
 use crate::tree::{RESERVED, Tree};
 use crate::znode::{Kind, Znode};
+
+/// Room that is made before a record has been seen, in znodes. An iterator that promises more is believed as it goes.
+const RESERVE_MAX: usize = 1 << 24;
 
 /// What a record is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -135,6 +140,11 @@ pub(crate) fn restore(
     records: impl IntoIterator<Item = Record>,
 ) -> Result<(WorldRecord, Tree, Sessions), Damaged> {
     let (mut world, mut tree, mut sessions) = (None, Tree::empty(), Sessions::default());
+    // Children wait here until all parents are there. Where records come in order of paths, so do these, and each set
+    // is built from a sorted run.
+    let mut families: HashMap<String, Vec<ZnodePath>, RandomState> = HashMap::default();
+    let records = records.into_iter();
+    tree.reserve(records.size_hint().0.min(RESERVE_MAX));
     for record in records {
         match record {
             Record::World(record) => match world.replace(record) {
@@ -154,14 +164,27 @@ pub(crate) fn restore(
             Record::Znode(record) => {
                 let path = record.path.clone();
                 let znode = from_record(&mut tree, record);
-                if !tree.place(path.clone(), znode) {
+                if !tree.place(&path, znode) {
                     return Err(Damaged::Twice(Key::Znode(path)));
+                }
+                if let Some(parent) = path.parent() {
+                    families.entry_ref(parent).or_default().push(path);
                 }
             }
         }
     }
     let world = world.ok_or(Damaged::Missing(Key::World))?;
-    tree.link_all().map_err(Damaged::Orphan)?;
+    let mut orphan: Option<ZnodePath> = None;
+    for (parent, children) in families {
+        if tree.get(&parent).is_none() {
+            orphan = orphan.into_iter().chain(children).min();
+            continue;
+        }
+        tree.adopt(&parent, children);
+    }
+    if let Some(orphan) = orphan {
+        return Err(Damaged::Orphan(orphan));
+    }
     check(world, &tree, &sessions)?;
     sessions.take_touched();
     Ok((world, tree, sessions))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
+use hashbrown::hash_map::Entry;
 use hashbrown::{HashMap, HashSet};
 use proto::{Acl, Id, Permissions, SessionId, Stat, ZnodePath, Zxid};
 
@@ -66,7 +67,7 @@ impl Tree {
                 _ => znode,
             };
             tree.touched.insert(path.clone());
-            tree.insert(path.clone(), znode);
+            tree.insert(&path, znode);
             tree.link(&path);
         }
         tree
@@ -137,7 +138,7 @@ impl Tree {
     /// Puts a znode where there is none, under a parent that is there.
     pub(crate) fn create(&mut self, path: &ZnodePath, znode: Znode) -> ParentMark {
         let zxid = znode.czxid;
-        self.insert(path.clone(), znode);
+        self.insert(path, znode);
         self.touched.insert(path.clone());
         let parent = self.link(path);
         let mark = ParentMark { pzxid: parent.pzxid, created: parent.created };
@@ -186,7 +187,7 @@ impl Tree {
 
     /// Undoes [`Self::delete`].
     pub(crate) fn undo_delete(&mut self, path: &ZnodePath, znode: Znode, mark: ParentMark) {
-        self.insert(path.clone(), znode);
+        self.insert(path, znode);
         self.link(path).restore(mark);
     }
 
@@ -195,33 +196,27 @@ impl Tree {
         self.put_data(path, mark);
     }
 
-    /// Puts a znode in its place without telling its parent: for a tree that is built in no order, and linked by
-    /// [`Self::link_all`] when it is complete. `false` if the place is taken.
+    /// Puts a znode in its place without telling its parent, who may not be there yet: [`Self::adopt`] does that when
+    /// all are. `false` if the place is taken.
     #[must_use]
-    pub(crate) fn place(&mut self, path: ZnodePath, znode: Znode) -> bool {
-        if self.znodes.contains_key(&path) {
-            return false;
-        }
-        self.insert(path, znode);
+    pub(crate) fn place(&mut self, path: &ZnodePath, znode: Znode) -> bool {
+        let (owner, weight) = (znode.kind.owner(), weight(path, &znode));
+        match self.znodes.entry(path.clone()) {
+            Entry::Occupied(_) => return false,
+            Entry::Vacant(place) => place.insert(Box::new(znode)),
+        };
+        self.count_in(path, owner, weight);
         true
     }
 
-    /// Tells all parents of their children; the znode without a parent if there is one.
-    ///
-    /// # Errors
-    /// The path whose parent is missing.
-    pub(crate) fn link_all(&mut self) -> Result<(), ZnodePath> {
-        let mut paths: Vec<ZnodePath> =
-            self.znodes.keys().filter(|path| path.parent().is_some()).cloned().collect();
-        // Siblings stand together, in order: each set is built in one go, from a sorted run.
-        paths.sort_unstable_by(|a, b| (a.parent(), a).cmp(&(b.parent(), b)));
-        for siblings in paths.chunk_by(|a, b| a.parent() == b.parent()) {
-            let Some(parent) = siblings[0].parent().and_then(|parent| self.znodes.get_mut(parent)) else {
-                return Err(siblings[0].clone());
-            };
-            parent.children = Some(Box::new(siblings.iter().cloned().collect()));
-        }
-        Ok(())
+    /// Gives a znode that is there all its children at once.
+    pub(crate) fn adopt(&mut self, parent: &str, children: Vec<ZnodePath>) {
+        self.expect(parent).children = Some(Box::new(children.into_iter().collect()));
+    }
+
+    /// Makes room for so many znodes more.
+    pub(crate) fn reserve(&mut self, znodes: usize) {
+        self.znodes.reserve(znodes);
     }
 
     /// Panics if an invariant does not hold.
@@ -263,14 +258,16 @@ impl Tree {
         }
     }
 
-    fn insert(&mut self, path: ZnodePath, znode: Znode) {
-        self.data_bytes += weight(&path, &znode);
-        if let Some(owner) = znode.kind.owner() {
+    fn insert(&mut self, path: &ZnodePath, znode: Znode) {
+        assert!(self.place(path, znode), "{path} was overwritten");
+    }
+
+    fn count_in(&mut self, path: &ZnodePath, owner: Option<SessionId>, weight: u64) {
+        self.data_bytes += weight;
+        if let Some(owner) = owner {
             self.ephemerals.entry(owner).or_default().insert(path.clone());
             self.ephemerals_count += 1;
         }
-        let before = self.znodes.insert(path, Box::new(znode));
-        assert!(before.is_none(), "a znode was overwritten");
     }
 
     fn remove(&mut self, path: &ZnodePath) -> Box<Znode> {
