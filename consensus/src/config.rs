@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use proto::MemberId;
+use proto::{MemberId, limits};
+
+use crate::Fault;
 
 /// Who this member is, who the others are, and where everything lies.
 #[derive(Clone, Debug)]
@@ -69,5 +71,97 @@ pub struct Retention {
 impl Default for Retention {
     fn default() -> Self {
         Self { snapshot_every: 100_000, keep: 100_000, lag_max: 250_000 }
+    }
+}
+
+impl Config {
+    /// What openraft is told.
+    pub(crate) fn raft(&self) -> Result<openraft::Config, Fault> {
+        let Timing { heartbeat, election_min, election_max } = self.timing;
+        let Retention { snapshot_every, keep, lag_max } = self.retention;
+        let config = openraft::Config {
+            cluster_name: "corral".to_owned(),
+            heartbeat_interval: millis(heartbeat),
+            election_timeout_min: millis(election_min),
+            election_timeout_max: millis(election_max),
+            // A member that was cut off must not unseat a good leader when it comes back.
+            enable_pre_vote: Some(true),
+            // Entries are sent to the others before they are safe here, so a quorum may be made of the others alone.
+            // A leader that crashed then, and simply went on leading in the same term, would write other entries
+            // under the numbers of acknowledged ones, and the others would take them for those they have.
+            enable_leader_restore: Some(false),
+            // With five members a network that is cut in odd ways can leave a leader that reaches one member, and a
+            // quorum without it that hears that member only.
+            quorum_loss_probe_interval: (self.members.len() >= 5).then(|| 2 * millis(election_max)),
+            max_payload_entries: limits::APPEND_ENTRIES_MAX,
+            max_append_entries: Some(4_096),
+            install_snapshot_timeout: millis(SNAPSHOT_WAIT_MAX),
+            snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(snapshot_every),
+            max_in_snapshot_log_to_keep: keep,
+            replication_lag_threshold: lag_max,
+            // A purge is a range deletion and a sync: many at once.
+            purge_batch_size: (snapshot_every / 10).clamp(1, 10_000),
+            ..openraft::Config::default()
+        };
+        config
+            .validate()
+            .map_err(|error| Fault::Other(format!("the rhythm of elections does not fit: {error}")))
+    }
+
+    /// After how long a silence of its leader or its quorum a member says that it knows no leader. An election has
+    /// mostly brought another by then.
+    pub(crate) fn silence_max(&self) -> Duration {
+        2 * self.timing.election_max
+    }
+}
+
+/// How long a member may take to receive a snapshot. Beyond it the leader begins again.
+const SNAPSHOT_WAIT_MAX: Duration = Duration::from_secs(300);
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(members: u64) -> Config {
+        Config {
+            member: MemberId::new(1),
+            boot: 0,
+            members: (1..=members).map(|member| (MemberId::new(member), String::new())).collect(),
+            listen: None,
+            data_dir: PathBuf::new(),
+            log_dir: PathBuf::new(),
+            timing: Timing::default(),
+            tick: Duration::from_secs(2),
+            retention: Retention::default(),
+            sync_delay: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn a_restarted_leader_asks_to_be_elected_again() {
+        let raft = config(3).raft().unwrap();
+        // openraft's default was seen to lose acknowledged writes without a word.
+        assert_eq!(raft.enable_leader_restore, Some(false));
+        assert_eq!(raft.enable_pre_vote, Some(true));
+        assert_ne!(raft.allow_log_reversion, Some(true));
+        assert_eq!(raft.quorum_loss_probe_interval, None);
+        assert_eq!(config(5).raft().unwrap().quorum_loss_probe_interval, Some(600));
+    }
+
+    #[test]
+    fn a_member_that_is_sent_the_state_is_not_at_once_too_far_behind_again() {
+        let Retention { snapshot_every, lag_max, .. } = Retention::default();
+        assert!(lag_max > snapshot_every);
+    }
+
+    #[test]
+    fn a_rhythm_that_cannot_be_danced_is_refused() {
+        let mut odd = config(3);
+        odd.timing.election_min = odd.timing.heartbeat;
+        assert!(odd.raft().is_err());
     }
 }

@@ -1,8 +1,15 @@
 //! What others may know about this member.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use proto::MemberId;
+use openraft::async_runtime::WatchReceiver;
+use openraft::{Instant as _, RaftMetrics, ServerState};
+use proto::{MemberId, limits};
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+
+use crate::types::{LogId, Raft, TypeConfig};
 
 /// What this member is in the ensemble.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,4 +42,122 @@ pub struct Status {
     pub followers_in_step: usize,
     /// Whether a fault has stopped this member's part in the ensemble.
     pub stopped: bool,
+}
+
+/// Keeps a status up to date, until the member's part in the ensemble ends.
+pub(crate) struct Reporter {
+    pub(crate) raft: Raft,
+    pub(crate) status: watch::Sender<Status>,
+    /// How often to look whether the others have fallen silent, of which Raft itself says nothing.
+    pub(crate) period: Duration,
+    /// After how long a silence a leader is one no more.
+    pub(crate) silence_max: Duration,
+    pub(crate) recovery: Recovery,
+}
+
+impl Reporter {
+    /// Reports whatever changes, until Raft has stopped.
+    pub(crate) async fn run(mut self) {
+        let mut metrics = self.raft.metrics();
+        let mut ticks = tokio::time::interval(self.period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            // Copied out at once: a reference held longer would stop Raft itself.
+            let now = metrics.borrow_watched().clone();
+            let heard = self.raft.with_raft_state(|state| state.vote_last_modified()).await;
+            let Ok(heard) = heard else { break };
+            let quiet = heard.is_none_or(|heard| heard.elapsed() > self.silence_max);
+            self.report(&now, quiet);
+            let changed = tokio::select! {
+                changed = metrics.changed() => changed.is_ok(),
+                _ = ticks.tick() => true,
+            };
+            if !changed {
+                break;
+            }
+        }
+        self.status.send_modify(|status| {
+            status.role = Role::Looking;
+            status.leader = None;
+            status.stopped = true;
+        });
+    }
+
+    fn report(&mut self, metrics: &RaftMetrics<TypeConfig>, quiet: bool) {
+        let membership = metrics.membership_config.membership();
+        let voters: Vec<u64> = membership.voter_ids().collect();
+        let own = metrics.state == ServerState::Leader;
+        // A leader that has lost its quorum goes on calling itself one, and so do its followers.
+        let silent = match metrics.state {
+            ServerState::Leader => {
+                voters.len() > 1
+                    && metrics.last_quorum_acked.is_none_or(|acked| acked.elapsed() > self.silence_max)
+            }
+            _ => quiet,
+        };
+        let leader = metrics.current_leader.filter(|_| !silent);
+        let role = match metrics.state {
+            _ if leader.is_none() => Role::Looking,
+            ServerState::Leader => Role::Leader,
+            ServerState::Follower => Role::Follower,
+            ServerState::Learner => Role::Observer,
+            ServerState::Candidate | ServerState::Shutdown => Role::Looking,
+        };
+        if leader.is_some() {
+            self.recovery.look(metrics);
+        }
+        let now = Status {
+            role,
+            leader: leader.map(MemberId::new),
+            term: metrics.current_term,
+            recovered: self.recovery.done,
+            members: membership
+                .nodes()
+                .map(|(id, node)| (MemberId::new(*id), (node.addr.clone(), voters.contains(id))))
+                .collect(),
+            followers_in_step: if own { in_step(metrics, self.silence_max) } else { 0 },
+            stopped: metrics.running_state.is_err(),
+        };
+        self.status.send_if_modified(|known| std::mem::replace(known, now.clone()) != now);
+    }
+}
+
+/// Whether this member has applied again all that it had acknowledged before it was last started.
+#[derive(Debug)]
+pub(crate) struct Recovery {
+    /// The last entry of the log when it was opened. Whatever was acknowledged here is at or in front of it.
+    last: Option<u64>,
+    done: bool,
+}
+
+impl Recovery {
+    /// Of a member whose log ended with this entry when it was opened.
+    pub(crate) fn new(last: Option<LogId>) -> Self {
+        Self { last: last.map(|last| last.index()), done: false }
+    }
+
+    fn look(&mut self, metrics: &RaftMetrics<TypeConfig>) {
+        // A new leader may have cut off the end of the log, which then was never acknowledged.
+        self.last = self.last.min(metrics.last_log_index);
+        let committed = metrics.cluster_committed.as_ref().map(|committed| committed.index());
+        let applied = metrics.last_applied.as_ref().map(|applied| applied.index());
+        // A leader knows what is committed only when it has committed something of its own.
+        self.done |= committed.is_some() && committed >= self.last && applied >= self.last;
+    }
+}
+
+/// How many of the others have answered lately, and have nearly all of the log.
+fn in_step(metrics: &RaftMetrics<TypeConfig>, silence_max: Duration) -> usize {
+    let (Some(replication), Some(heartbeat)) = (&metrics.replication, &metrics.heartbeat) else { return 0 };
+    replication
+        .iter()
+        .filter(|(id, _)| **id != metrics.id)
+        .filter(|(id, _)| {
+            heartbeat.get(id).copied().flatten().is_some_and(|heard| heard.elapsed() <= silence_max)
+        })
+        .filter(|(_, matched)| {
+            let matched = matched.as_ref().map_or(0, |matched| matched.index());
+            metrics.last_log_index.unwrap_or(0).saturating_sub(matched) <= limits::APPEND_ENTRIES_MAX
+        })
+        .count()
 }

@@ -8,7 +8,8 @@ use openraft::entry::RaftEntry;
 use prost::Message;
 use proto::{MemberId, image};
 use rocksdb::{
-    ColumnFamily, DB, DBRecoveryMode, Direction, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions,
+    ColumnFamily, DB, DBCompressionType, DBRecoveryMode, Direction, IteratorMode, Options, ReadOptions,
+    WriteBatch, WriteOptions,
 };
 
 use super::keys;
@@ -92,8 +93,13 @@ impl Database {
         for entry in entries {
             buffer.clear();
             record::encode(entry, buffer);
-            batch.put_cf(self.column(), keys::entry(entry.index()), &buffer);
+            self.put_record(batch, entry.index(), buffer);
         }
+    }
+
+    /// Puts an entry that is encoded already into a batch.
+    pub(super) fn put_record(&self, batch: &mut WriteBatch, index: u64, record: &[u8]) {
+        batch.put_cf(self.column(), keys::entry(index), record);
     }
 
     /// Deletes the entries from `from` on, up to `end` where there is one.
@@ -237,6 +243,8 @@ fn options() -> Options {
 
 fn entry_options() -> Options {
     let mut options = Options::default();
+    // Entries are read once or never before they are purged.
+    options.set_compression_type(DBCompressionType::None);
     options.set_write_buffer_size(64 << 20);
     options.set_max_write_buffer_number(4);
     options.set_target_file_size_base(64 << 20);

@@ -13,3 +13,6 @@ mod thread;
 mod store;
 
 pub(crate) use store::{Log, LogStore};
+
+#[cfg(test)]
+mod tests;
