@@ -5,6 +5,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // Payloads are slices of what was received, not copies of it.
         .bytes(".")
         .build_transport(false)
-        .compile_protos(&["image.proto"], &["."])?;
+        .compile_protos(&["image.proto", "log.proto", "peer.proto"], &["."])?;
     Ok(())
 }

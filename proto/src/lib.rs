@@ -36,3 +36,23 @@ pub use stat::Stat;
 pub mod image {
     include!(concat!(env!("OUT_DIR"), "/corral.image.rs"));
 }
+
+/// What an entry of the log carries.
+#[cfg(feature = "peer")]
+#[expect(missing_docs, reason = "the records are explained where they are defined, in log.proto")]
+pub mod log {
+    include!(concat!(env!("OUT_DIR"), "/corral.log.rs"));
+}
+
+/// What members say to each other.
+#[cfg(feature = "peer")]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    reason = "generated from peer.proto"
+)]
+pub mod peer {
+    include!(concat!(env!("OUT_DIR"), "/corral.peer.rs"));
+}

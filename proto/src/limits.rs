@@ -44,6 +44,18 @@ pub const BATCHES_IN_FLIGHT_MAX: usize = 4;
 /// Proposals that wait at the leader to be packed. At the bound the streams that bring them are not read.
 pub const SEQUENCER_QUEUE_MAX: usize = 16_384;
 
+/// Transactions, and bytes of them, in one message to the leader; a single larger one still travels alone. What is
+/// over goes into the next message of the same stream.
+pub const FORWARD_TRANSACTIONS_MAX: usize = 256;
+/// See [`FORWARD_TRANSACTIONS_MAX`].
+pub const FORWARD_BYTES_MAX: usize = 256 << 10;
+
+/// Barriers that wait for the next round of questions to the leader. At the bound the next one waits for room.
+pub const BARRIERS_WAITING_MAX: usize = 16_384;
+
+/// How long a barrier may take. Beyond it the caller is told that no leader can be reached.
+pub const BARRIER_WAIT_MAX: Duration = Duration::from_secs(5);
+
 /// Log entries in one append request to a follower.
 pub const APPEND_ENTRIES_MAX: u64 = 1_024;
 
