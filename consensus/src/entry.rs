@@ -1,12 +1,292 @@
 //! Proposals as bytes of the log, and back.
+//!
+//! A transaction is encoded once, by the member that proposes it, and then only copied: the leader packs it unread
+//! into a batch, and every member decodes the batch where it applies it.
 
-use bytes::Bytes;
-use machine::Command;
+use bytes::{Bytes, BytesMut};
+use machine::{Act, Command, Home, Millis, Operation};
+use prost::Message;
+use proto::jute::request::read_write;
+use proto::log::{self, transaction};
+use proto::{Attachment, Id, MemberId, OpCode, Seq, SessionId, Text};
 
 use crate::Fault;
 
+/// What a member asks the log for, on behalf of one of its clients. It becomes a `machine::Act`; the body of a write
+/// is the client's own bytes, carried unchanged and parsed where it is applied.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the fields are those of `machine::Act`")]
+pub enum Proposal {
+    Open {
+        home: Home,
+        password: [u8; 16],
+        timeout_ms: u32,
+        address: Text,
+    },
+    Attach {
+        home: Home,
+        session: SessionId,
+        password: Bytes,
+        timeout_ms: u32,
+        address: Text,
+    },
+    Write {
+        session: SessionId,
+        attachment: Attachment,
+        seq: Seq,
+        identities: Vec<Id>,
+        op: OpCode,
+        body: Bytes,
+    },
+}
+
+/// A proposal as the log will carry it.
+pub(crate) fn encode(proposal: Proposal) -> Bytes {
+    transaction(match proposal {
+        Proposal::Open { home, password, timeout_ms, address } => transaction::Act::Open(log::Open {
+            home: Some(write_home(home)),
+            password: Bytes::copy_from_slice(&password),
+            timeout_ms,
+            address: address.into(),
+        }),
+        Proposal::Attach { home, session, password, timeout_ms, address } => {
+            transaction::Act::Attach(log::Attach {
+                home: Some(write_home(home)),
+                session: session.to_wire(),
+                password,
+                timeout_ms,
+                address: address.into(),
+            })
+        }
+        Proposal::Write { session, attachment, seq, identities, op, body } => {
+            transaction::Act::Write(log::Write {
+                session: session.to_wire(),
+                attachment: attachment.get(),
+                seq: seq.get(),
+                identities: identities.into_iter().map(write_identity).collect(),
+                op: op.to_wire(),
+                body,
+            })
+        }
+    })
+}
+
+/// The end of a session that was not heard of, as the log will carry it.
+pub(crate) fn encode_expiry(session: SessionId, attachment: Attachment) -> Bytes {
+    let (session, attachment) = (session.to_wire(), attachment.get());
+    transaction(transaction::Act::Expire(log::Expire { session, attachment }))
+}
+
+/// Encoded transactions as one entry, stamped with the leader's time.
+pub(crate) fn encode_batch(time: Millis, transactions: Vec<Bytes>) -> Bytes {
+    log::Batch { time_ms: time, transactions }.encode_to_vec().into()
+}
+
 /// The commands of one entry.
-#[expect(clippy::unimplemented, reason = "signatures first, so that the store can be written against them")]
-pub(crate) fn decode(_batch: &Bytes) -> Result<Vec<Command>, Fault> {
-    unimplemented!()
+///
+/// # Errors
+/// A [`Fault`] if the entry cannot be read: it is damaged, or of a later release. Either way this member cannot
+/// know what the others make of it.
+pub(crate) fn decode(batch: &Bytes) -> Result<Vec<Command>, Fault> {
+    let batch = log::Batch::decode(batch.clone()).map_err(|error| unreadable(&error.to_string()))?;
+    let time = batch.time_ms;
+    batch.transactions.into_iter().map(|bytes| Ok(Command { time, act: decode_act(bytes)? })).collect()
+}
+
+fn decode_act(bytes: Bytes) -> Result<Act, Fault> {
+    let transaction = log::Transaction::decode(bytes).map_err(|error| unreadable(&error.to_string()))?;
+    Ok(match transaction.act.ok_or_else(|| unreadable("an unknown act"))? {
+        transaction::Act::Open(open) => Act::Open {
+            home: read_home(open.home)?,
+            password: open
+                .password
+                .as_ref()
+                .try_into()
+                .map_err(|_| unreadable("a password of another length"))?,
+            timeout_ms: open.timeout_ms,
+            address: open.address.into(),
+        },
+        transaction::Act::Attach(attach) => Act::Attach {
+            home: read_home(attach.home)?,
+            session: SessionId::from_wire(attach.session),
+            password: Bytes::copy_from_slice(&attach.password),
+            timeout_ms: attach.timeout_ms,
+            address: attach.address.into(),
+        },
+        transaction::Act::Write(write) => Act::Write {
+            session: SessionId::from_wire(write.session),
+            attachment: Attachment::new(write.attachment),
+            seq: Seq::new(write.seq),
+            identities: write.identities.into_iter().map(|id| Id::new(id.scheme, id.id)).collect(),
+            operation: decode_operation(write.op, &write.body)?,
+        },
+        transaction::Act::Expire(expire) => Act::Expire {
+            session: SessionId::from_wire(expire.session),
+            attachment: Attachment::new(expire.attachment),
+        },
+    })
+}
+
+fn decode_operation(op: i32, body: &Bytes) -> Result<Operation, Fault> {
+    let op = OpCode::from_wire(op).ok_or_else(|| unreadable("an unknown operation"))?;
+    // The tree keeps slices of this body: the path and the data of a znode. Were it itself a slice of the batch, one
+    // small znode would keep a megabyte of its neighbours' transactions alive. So it is copied out, once.
+    let body = Bytes::copy_from_slice(body);
+    Ok(Operation { op, write: read_write(op, body).ok() })
+}
+
+fn transaction(act: transaction::Act) -> Bytes {
+    let transaction = log::Transaction { act: Some(act) };
+    let mut bytes = BytesMut::with_capacity(transaction.encoded_len());
+    // Only a buffer without room makes this fail, and a `BytesMut` grows.
+    let _ = transaction.encode(&mut bytes);
+    bytes.freeze()
+}
+
+fn write_home(home: Home) -> log::Home {
+    log::Home { member: home.member.get(), boot: home.boot, connection: home.connection }
+}
+
+fn read_home(home: Option<log::Home>) -> Result<Home, Fault> {
+    let home = home.ok_or_else(|| unreadable("no home"))?;
+    Ok(Home { member: MemberId::new(home.member), boot: home.boot, connection: home.connection })
+}
+
+fn write_identity(id: Id) -> log::Identity {
+    log::Identity { scheme: id.scheme.into(), id: id.id.into() }
+}
+
+fn unreadable(why: &str) -> Fault {
+    Fault::Other(format!("decode entry: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::Version;
+    use proto::request::Write;
+
+    use super::*;
+
+    const HOME: Home = Home { member: MemberId::new(3), boot: u64::MAX, connection: 17 };
+
+    fn round_trip(proposal: Proposal) -> Command {
+        let batch = encode_batch(1_234, vec![encode(proposal)]);
+        let mut commands = decode(&batch).unwrap();
+        assert_eq!(commands.len(), 1);
+        commands.remove(0)
+    }
+
+    fn delete(op: OpCode, body: &'static [u8]) -> Proposal {
+        Proposal::Write {
+            session: SessionId::from_wire(0x7f00_0000_0000_0001),
+            attachment: Attachment::new(2),
+            seq: Seq::new(9),
+            identities: vec![Id::new("digest", "ann:xyz")],
+            op,
+            body: Bytes::from_static(body),
+        }
+    }
+
+    #[test]
+    fn an_open_comes_back_as_it_was() {
+        let command = round_trip(Proposal::Open {
+            home: HOME,
+            password: *b"0123456789abcdef",
+            timeout_ms: 4_000,
+            address: Text::from_static("10.0.0.1"),
+        });
+        let act = Act::Open {
+            home: HOME,
+            password: *b"0123456789abcdef",
+            timeout_ms: 4_000,
+            address: Text::from_static("10.0.0.1"),
+        };
+        assert_eq!(command, Command { time: 1_234, act });
+    }
+
+    #[test]
+    fn an_attach_keeps_a_password_of_any_length() {
+        let session = SessionId::from_wire(5);
+        let command = round_trip(Proposal::Attach {
+            home: HOME,
+            session,
+            password: Bytes::from_static(b"xy"),
+            timeout_ms: 1,
+            address: Text::new(),
+        });
+        let act = Act::Attach {
+            home: HOME,
+            session,
+            password: Bytes::from_static(b"xy"),
+            timeout_ms: 1,
+            address: Text::new(),
+        };
+        assert_eq!(command.act, act);
+    }
+
+    #[test]
+    fn a_write_is_parsed_where_it_is_applied() {
+        let command = round_trip(delete(OpCode::Delete, b"\0\0\0\x02/a\xff\xff\xff\xff"));
+        let Act::Write { session, attachment, seq, identities, operation } = command.act else {
+            panic!("not a write: {command:?}")
+        };
+        assert_eq!(session.to_wire(), 0x7f00_0000_0000_0001);
+        assert_eq!((attachment.get(), seq.get()), (2, 9));
+        assert_eq!(identities, [Id::new("digest", "ann:xyz")]);
+        assert_eq!(operation.op, OpCode::Delete);
+        let path = Text::from_static("/a");
+        assert_eq!(operation.write, Some(Write::Delete { path, version: Version::ANY }));
+    }
+
+    #[test]
+    fn a_body_that_does_not_parse_is_the_clients_fault_not_ours() {
+        let command = round_trip(delete(OpCode::Delete, b"\0\0"));
+        let Act::Write { operation, .. } = command.act else { panic!("not a write: {command:?}") };
+        assert_eq!(operation, Operation { op: OpCode::Delete, write: None });
+    }
+
+    #[test]
+    fn a_negative_operation_number_survives() {
+        let command = round_trip(delete(OpCode::CloseSession, b""));
+        let Act::Write { operation, .. } = command.act else { panic!("not a write: {command:?}") };
+        assert_eq!(operation, Operation { op: OpCode::CloseSession, write: Some(Write::CloseSession) });
+    }
+
+    #[test]
+    fn a_batch_keeps_its_order() {
+        let expiries = (1..=3).map(|n| encode_expiry(SessionId::from_wire(n), Attachment::new(7))).collect();
+        let commands = decode(&encode_batch(-1, expiries)).unwrap();
+        let expected = (1..=3).map(|n| Command {
+            time: -1,
+            act: Act::Expire { session: SessionId::from_wire(n), attachment: Attachment::new(7) },
+        });
+        assert_eq!(commands, expected.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_a_fault() {
+        let cut_short = encode_batch(1, vec![encode(delete(OpCode::Delete, b""))]);
+        assert!(decode(&cut_short.slice(..cut_short.len() - 1)).is_err());
+        assert!(decode(&encode_batch(1, vec![Bytes::new()])).is_err(), "a transaction without an act");
+        let unknown = transaction(transaction::Act::Write(log::Write { op: 9_999, ..Default::default() }));
+        assert!(decode(&encode_batch(1, vec![unknown])).is_err(), "an operation of a later release");
+        let short = transaction(transaction::Act::Open(log::Open {
+            home: Some(log::Home::default()),
+            password: Bytes::from_static(b"short"),
+            ..Default::default()
+        }));
+        assert!(decode(&encode_batch(1, vec![short])).is_err(), "a password of another length");
+    }
+
+    /// Numbers of fields are on disk: this is the entry that a released version would have written.
+    #[test]
+    fn the_bytes_on_disk_do_not_change() {
+        let session = SessionId::from_wire(0x0102_0304_0506_0708);
+        let batch = encode_batch(1, vec![encode_expiry(session, Attachment::new(2))]);
+        assert_eq!(
+            batch.as_ref(),
+            [0x08, 1, 0x12, 13, 0x22, 11, 0x09, 8, 7, 6, 5, 4, 3, 2, 1, 0x10, 2],
+            "batch{{time, transaction{{expire{{session, attachment}}}}}}"
+        );
+    }
 }

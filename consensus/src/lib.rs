@@ -8,6 +8,9 @@ mod error;
 mod status;
 mod types;
 
+mod clock;
+mod tasks;
+
 mod entry;
 mod replica;
 mod wire;
@@ -19,7 +22,13 @@ mod log;
 
 mod applier;
 
+mod leader;
+
+mod peer;
+
+mod barrier;
 mod propose;
+mod touch;
 
 use std::sync::Arc;
 
@@ -28,8 +37,8 @@ use proto::SessionId;
 use tokio::sync::watch;
 
 pub use config::{Config, Retention, Timing};
+pub use entry::Proposal;
 pub use error::{Fault, Unavailable};
-pub use propose::Proposal;
 pub use replica::Observer;
 pub use status::{Role, Status};
 

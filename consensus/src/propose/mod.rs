@@ -1,0 +1,26 @@
+//! The way of what this member's clients ask for, from here into the log.
+
+mod forward;
+mod pending;
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+pub(crate) use pending::Pending;
+
+use crate::leader::{Leadership, Sequencer};
+use crate::peer::Peers;
+use crate::tasks::Tasks;
+
+/// Brings what is pending to whoever leads, for as long as the member runs.
+pub(crate) fn start(
+    tasks: &Tasks,
+    pending: Arc<Pending>,
+    leadership: watch::Receiver<Leadership>,
+    sequencer: Sequencer,
+    peers: Peers,
+) {
+    let forwarder = forward::Forwarder { pending, leadership, sequencer, peers };
+    tasks.spawn("forward proposals", forwarder.run());
+}

@@ -1,0 +1,123 @@
+//! Which sessions were heard of on this member, told to the leader from time to time.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use proto::SessionId;
+use proto::peer;
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+use tracing::debug;
+
+use crate::leader::{Expiry, Leadership};
+use crate::peer::Peers;
+use crate::tasks::Tasks;
+
+/// Every packet of every client is noted here, from many threads: so many that two of them rarely meet.
+const SHARDS: usize = 64;
+
+/// The sessions heard of since the leader was told last. There are at most as many as there are sessions here.
+#[derive(Debug)]
+pub(crate) struct Touches {
+    shards: Box<[Mutex<HashSet<SessionId>>]>,
+}
+
+impl Touches {
+    /// Begins to tell the leader. A `tick` is the grain of the deadlines; the leader is told twice in each.
+    pub(crate) fn start(
+        tasks: &Tasks,
+        tick: Duration,
+        leadership: watch::Receiver<Leadership>,
+        peers: Peers,
+        expiry: Arc<Expiry>,
+    ) -> Arc<Self> {
+        let touches = Arc::new(Self::new());
+        let teller = Teller { touches: touches.clone(), leadership, peers, expiry };
+        tasks.spawn("report touches", teller.run((tick / 2).max(Duration::from_millis(1))));
+        touches
+    }
+
+    fn new() -> Self {
+        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
+    }
+
+    /// Notes that a session's client was heard of.
+    pub(crate) fn touch(&self, session: SessionId) {
+        self.shard(session).lock().insert(session);
+    }
+
+    fn take(&self) -> Vec<SessionId> {
+        self.shards.iter().flat_map(|shard| std::mem::take(&mut *shard.lock())).collect()
+    }
+
+    /// The low bits of an id are those of the zxid that it was opened at, and so differ from session to session.
+    fn shard(&self, session: SessionId) -> &Mutex<HashSet<SessionId>> {
+        let shard = session.to_wire().unsigned_abs() % SHARDS as u64;
+        &self.shards[usize::try_from(shard).unwrap_or(0)]
+    }
+}
+
+/// The task behind [`Touches`].
+struct Teller {
+    touches: Arc<Touches>,
+    leadership: watch::Receiver<Leadership>,
+    peers: Peers,
+    expiry: Arc<Expiry>,
+}
+
+impl Teller {
+    async fn run(self, period: Duration) {
+        let mut ticks = tokio::time::interval(period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let heard = self.touches.take();
+            if heard.is_empty() {
+                continue;
+            }
+            if let Err((heard, why)) = self.tell(heard, period).await {
+                debug!(why, sessions = heard.len(), "leader not told of touches");
+                // Whoever leads next time is told.
+                heard.into_iter().for_each(|session| self.touches.touch(session));
+            }
+        }
+    }
+
+    async fn tell(&self, heard: Vec<SessionId>, wait: Duration) -> Result<(), (Vec<SessionId>, String)> {
+        let leadership = *self.leadership.borrow();
+        let Some(leader) = leadership.leader else { return Err((heard, "no leader is known".to_owned())) };
+        if leadership.own {
+            self.expiry.touch(heard);
+            return Ok(());
+        }
+        let Some(mut peer) = self.peers.ask(leader) else {
+            return Err((heard, "the leader has no usable address".to_owned()));
+        };
+        let touches = peer::Touches { sessions: heard.iter().map(|session| session.to_wire()).collect() };
+        let mut request = tonic::Request::new(touches);
+        request.set_timeout(wait);
+        match peer.touch(request).await {
+            Ok(_) => Ok(()),
+            Err(status) => Err((heard, status.to_string())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_told_once_however_often_it_was_heard_of() {
+        let touches = Touches::new();
+        for id in [5, 5, 5, 69, 0x0300_0000_0000_0005] {
+            touches.touch(SessionId::from_wire(id));
+        }
+        let mut told: Vec<_> = touches.take().into_iter().map(SessionId::to_wire).collect();
+        told.sort_unstable();
+        assert_eq!(told, [5, 69, 0x0300_0000_0000_0005]);
+        assert!(touches.take().is_empty());
+    }
+}
