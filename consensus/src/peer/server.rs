@@ -33,15 +33,12 @@ use crate::types::{LogId, Raft, Snapshot};
 const HANG_UP_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// What a member answers with.
-#[derive(Clone)]
 pub(crate) struct Answering {
     pub(crate) raft: Raft,
     /// Where snapshots are received.
     pub(crate) store: Store,
     pub(crate) sequencer: Sequencer,
     pub(crate) expiry: Arc<Expiry>,
-    /// Ends the calls that would otherwise last.
-    pub(crate) stopping: CancellationToken,
 }
 
 /// Answers the other members at `listen` until the tasks are shut down.
@@ -58,10 +55,13 @@ pub(crate) async fn serve(
         .await
         .map_err(|error| Fault::Other(format!("listen for peers at {listen}: {error}")))?;
     let door = Doorkeeper::new(member);
-    let raft = RaftServer::new(answering.clone())
+    let Answering { raft, store, sequencer, expiry } = answering;
+    let stopping = tasks.stopping();
+    let answers = Answers { raft, store, sequencer, expiry, stopping: stopping.clone() };
+    let raft = RaftServer::new(answers.clone())
         .max_decoding_message_size(PEER_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(PEER_MESSAGE_BYTES_MAX);
-    let ensemble = EnsembleServer::new(answering)
+    let ensemble = EnsembleServer::new(answers)
         .max_decoding_message_size(PEER_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(PEER_MESSAGE_BYTES_MAX);
     let server = Server::builder()
@@ -72,7 +72,6 @@ pub(crate) async fn serve(
         .add_service(InterceptedService::new(raft, door))
         .add_service(InterceptedService::new(ensemble, door));
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let stopping = tasks.stopping();
     tasks.spawn_to_end("answer peers", async move {
         // A connection outlives the listener until it is told to end, and with it all that a call holds on to.
         let serving = server.serve_with_incoming_shutdown(incoming, stopping.cancelled());
@@ -92,8 +91,19 @@ pub(crate) async fn serve(
     Ok(())
 }
 
+/// The answers themselves.
+#[derive(Clone)]
+struct Answers {
+    raft: Raft,
+    store: Store,
+    sequencer: Sequencer,
+    expiry: Arc<Expiry>,
+    /// Ends the calls that would otherwise last.
+    stopping: CancellationToken,
+}
+
 #[tonic::async_trait]
-impl RaftService for Answering {
+impl RaftService for Answers {
     type AppendStream = BoxStream<'static, Result<peer::AppendReply, Status>>;
 
     async fn append(
@@ -194,7 +204,7 @@ impl RaftService for Answering {
 }
 
 #[tonic::async_trait]
-impl Ensemble for Answering {
+impl Ensemble for Answers {
     async fn forward(
         &self,
         request: Request<Streaming<peer::Proposals>>,
@@ -237,7 +247,7 @@ impl Ensemble for Answering {
     }
 }
 
-impl Answering {
+impl Answers {
     async fn next_part(
         &self,
         parts: &mut Streaming<peer::SnapshotPart>,
