@@ -30,9 +30,12 @@ mod barrier;
 mod propose;
 mod touch;
 
+mod member;
+
 use std::sync::Arc;
 
 use machine::Machine;
+use member::Member;
 use proto::SessionId;
 use tokio::sync::watch;
 
@@ -42,38 +45,35 @@ pub use error::{Fault, Unavailable};
 pub use replica::Observer;
 pub use status::{Role, Status};
 
-/// This member's part in the ensemble.
+/// This member's part in the ensemble. Cloning shares it.
+///
+/// It must be shut down before the process ends: what is on disk is in use until then.
 #[derive(Clone)]
 pub struct Consensus {
-    _private: Arc<()>,
+    member: Arc<Member>,
 }
 
-#[expect(
-    clippy::unimplemented,
-    reason = "signatures first, so that the crates above can be written against them"
-)]
-#[expect(clippy::unused_async, reason = "signatures first")]
 impl Consensus {
     /// Opens what is on disk, joins the peers, and starts to vote. Returns before the world has caught up:
     /// [`Status::recovered`] says when it has.
     ///
     /// # Errors
     /// A [`Fault`] if what is on disk cannot be trusted, or an address not be listened to.
-    pub async fn start(_config: Config, _observer: Arc<dyn Observer>) -> Result<Self, Fault> {
-        unimplemented!()
+    pub async fn start(config: Config, observer: Arc<dyn Observer>) -> Result<Self, Fault> {
+        Ok(Self { member: Arc::new(Member::start(config, observer).await?) })
     }
 
     /// Puts an act of one of this member's clients on its way into the log. Acts of one session enter the log in the
     /// order in which they are proposed. What is proposed is sent again, until it is seen applied, through changes
     /// of leader; the observer is told. Never waits: what a client may have under way is bounded by its lane.
-    pub fn propose(&self, _proposal: Proposal) {
-        unimplemented!()
+    pub fn propose(&self, proposal: Proposal) {
+        self.member.pending.propose(proposal);
     }
 
     /// Looks at the world. Whatever `look` queues for clients stands behind everything applied so far, and in front
     /// of everything applied later. It must be short: it keeps the writer out.
-    pub fn read<T>(&self, _look: impl FnOnce(&Machine) -> T) -> T {
-        unimplemented!()
+    pub fn read<T>(&self, look: impl FnOnce(&Machine) -> T) -> T {
+        self.member.replica.read(look)
     }
 
     /// Waits until this member has applied everything that was committed anywhere when this was called: a quorum is
@@ -82,21 +82,21 @@ impl Consensus {
     /// # Errors
     /// [`Unavailable`] if no leader answers.
     pub async fn barrier(&self) -> Result<(), Unavailable> {
-        unimplemented!()
+        self.member.barrier.wait().await
     }
 
     /// Notes that a session's client was heard of just now.
-    pub fn touch(&self, _session: SessionId) {
-        unimplemented!()
+    pub fn touch(&self, session: SessionId) {
+        self.member.touches.touch(session);
     }
 
     /// What this member knows of the ensemble, now and whenever it changes.
     pub fn status(&self) -> watch::Receiver<Status> {
-        unimplemented!()
+        self.member.status.clone()
     }
 
     /// Leaves: stops voting, and returns when what was acknowledged is safe and everything is closed.
     pub async fn shutdown(&self) {
-        unimplemented!()
+        self.member.stop().await;
     }
 }

@@ -1,0 +1,223 @@
+//! The parts of a running member, begun and ended in order.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use openraft::BasicNode;
+use parking_lot::Mutex;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::applier::Applier;
+use crate::barrier::Barrier;
+use crate::leader::{self, Expiry, Sequencer};
+use crate::log::Log;
+use crate::peer::{self, Answering, Peers};
+use crate::propose::{self, Pending};
+use crate::replica::{Hook, Replica};
+use crate::state::Store;
+use crate::status::{Recovery, Reporter};
+use crate::tasks::Tasks;
+use crate::touch::Touches;
+use crate::types::Raft;
+use crate::{Config, Fault, Observer, Status};
+
+/// A member that runs. What its clients use is here for as long as anybody holds it; the rest goes at shutdown.
+pub(crate) struct Member {
+    pub(crate) replica: Arc<Replica>,
+    pub(crate) pending: Arc<Pending>,
+    pub(crate) barrier: Barrier,
+    pub(crate) touches: Arc<Touches>,
+    pub(crate) status: watch::Receiver<Status>,
+    engine: Mutex<Option<Engine>>,
+}
+
+/// What votes, listens and writes.
+struct Engine {
+    raft: Raft,
+    tasks: Tasks,
+    disks: Disks,
+    // Last, so that whatever else is dropped still finds it.
+    runtime: OwnRuntime,
+}
+
+struct Disks {
+    log: Log,
+    store: Store,
+}
+
+impl Member {
+    /// Starts a member on a runtime of its own: a flood of clients must not delay a heartbeat.
+    pub(crate) async fn start(config: Config, observer: Arc<dyn Observer>) -> Result<Self, Fault> {
+        let runtime = OwnRuntime::new()?;
+        let handle = runtime.handle();
+        // Everything that Raft starts, it starts on the runtime that it is made on.
+        let started = handle.spawn(begin(config, observer, runtime)).await;
+        started.map_err(|error| Fault::Other(format!("the member could not be started: {error}")))?
+    }
+
+    /// Ends everything, writes what has gathered, and closes what is on disk. The second time it does nothing.
+    pub(crate) async fn stop(&self) {
+        let Some(engine) = self.engine.lock().take() else { return };
+        let handle = engine.runtime.handle();
+        // On its own runtime too, so that it goes on if whoever asked does not wait.
+        if let Err(error) = handle.spawn(end(engine)).await {
+            warn!(%error, "the member was not stopped cleanly");
+        }
+    }
+}
+
+async fn begin(config: Config, observer: Arc<dyn Observer>, runtime: OwnRuntime) -> Result<Member, Fault> {
+    let raft_config = Arc::new(config.raft()?);
+    let member = config.member;
+    let (log, store, machine, progress) = {
+        let config = config.clone();
+        let opened = tokio::task::spawn_blocking(move || open(&config)).await;
+        opened.map_err(|error| Fault::Other(format!("opening what is on disk was given up: {error}")))??
+    };
+    let log_store = log.store();
+    let recovery = Recovery::new(log_store.last());
+
+    let tasks = Tasks::default();
+    let pending = Arc::new(Pending::default());
+    let expiry = Arc::new(Expiry::new(config.tick));
+    let hooks: Vec<Arc<dyn Hook>> = vec![pending.clone(), expiry.clone()];
+    let replica = Arc::new(Replica::new(machine, hooks, observer));
+    let peers = Peers::new(member, config.members.clone());
+    let applier = Applier::new(replica.clone(), store.clone(), progress);
+    let raft = Raft::new(member.get(), raft_config, peers.clone(), log_store, applier)
+        .await
+        .map_err(|error| Fault::Other(format!("the log and the state do not fit each other: {error}")))?;
+
+    let leadership = leader::follow(&tasks, &raft);
+    let sequencer = Sequencer::start(&tasks, raft.clone(), leadership.clone());
+    let silence_max = config.silence_max();
+    expiry.start(&tasks, leadership.clone(), replica.clone(), sequencer.clone(), raft.clone(), silence_max);
+    propose::start(&tasks, pending.clone(), leadership.clone(), sequencer.clone(), peers.clone());
+    let barrier = Barrier::start(&tasks, raft.clone(), leadership.clone(), peers.clone());
+    let touches = Touches::start(&tasks, config.tick, leadership, peers, expiry.clone());
+
+    let (status_sender, status) = watch::channel(Status::default());
+    let reporter = Reporter {
+        raft: raft.clone(),
+        status: status_sender,
+        period: config.timing.heartbeat,
+        silence_max,
+        recovery,
+    };
+    tasks.spawn("report status", reporter.run());
+
+    let engine = Engine {
+        raft: raft.clone(),
+        tasks: tasks.clone(),
+        disks: Disks { log, store: store.clone() },
+        runtime,
+    };
+    let member = Member { replica, pending, barrier, touches, status, engine: Mutex::new(Some(engine)) };
+    if let Err(fault) = join(&config, raft, store, sequencer, expiry, &tasks).await {
+        member.stop().await;
+        return Err(fault);
+    }
+    Ok(member)
+}
+
+/// Listens to the others, and begins an ensemble with them if this member has never been in one.
+async fn join(
+    config: &Config,
+    raft: Raft,
+    store: Store,
+    sequencer: Sequencer,
+    expiry: Arc<Expiry>,
+    tasks: &Tasks,
+) -> Result<(), Fault> {
+    if let Some(listen) = config.listen.as_deref().filter(|_| config.members.len() > 1) {
+        let answering = Answering { raft: raft.clone(), store, sequencer, expiry };
+        peer::serve(tasks, config.member, listen, answering).await?;
+    }
+    let failed = |error: &dyn std::fmt::Display| Fault::Other(format!("begin an ensemble: {error}"));
+    if raft.is_initialized().await.map_err(|error| failed(&error))? {
+        return Ok(());
+    }
+    // Every member writes the same first entry, so it does not matter who is first, nor that more than one is.
+    let members: std::collections::BTreeMap<u64, BasicNode> =
+        config.members.iter().map(|(id, address)| (id.get(), BasicNode::new(address))).collect();
+    match raft.initialize(members).await {
+        Ok(()) => {
+            info!(members = config.members.len(), "began an ensemble");
+            Ok(())
+        }
+        // Another member was quicker, and this one has heard of it in the meantime.
+        Err(openraft::errors::RaftError::APIError(openraft::errors::InitializeError::NotAllowed(_))) => {
+            Ok(())
+        }
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+fn open(config: &Config) -> Result<(Log, Store, machine::Machine, crate::state::Progress), Fault> {
+    let make = |dir: &Path| {
+        std::fs::create_dir_all(dir)
+            .map_err(|error| Fault::disk(format!("make the directory {}", dir.display()), error))
+    };
+    let log_dir = config.log_dir.join("log");
+    make(&log_dir)?;
+    make(&config.data_dir)?;
+    let log = Log::open(&log_dir, config.member, config.sync_delay)?;
+    match Store::open(&config.data_dir.join("state")) {
+        Ok((store, machine, progress)) => Ok((log, store, machine, progress)),
+        Err(fault) => {
+            log.close();
+            Err(fault)
+        }
+    }
+}
+
+/// Returns the runtime, which is dropped elsewhere, because this runs on it.
+async fn end(engine: Engine) -> OwnRuntime {
+    let Engine { raft, tasks, disks, runtime } = engine;
+    if let Err(error) = raft.shutdown().await {
+        warn!(%error, "raft did not stop cleanly");
+    }
+    tasks.shutdown().await;
+    drop(raft);
+    let closed = tokio::task::spawn_blocking(move || {
+        // The log first: the state may then be ahead of it only by what others have.
+        disks.log.close();
+        disks.store.close();
+    });
+    if let Err(error) = closed.await {
+        warn!(%error, "what is on disk was not closed cleanly");
+    }
+    runtime
+}
+
+/// A runtime that may be dropped anywhere, also on a thread of its own.
+struct OwnRuntime(Option<Runtime>);
+
+impl OwnRuntime {
+    fn new() -> Result<Self, Fault> {
+        // Three at least, because an apply of many transactions keeps one of them for a while.
+        let threads = std::thread::available_parallelism().map_or(3, |threads| threads.get().clamp(3, 8));
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("raft")
+            .enable_all()
+            .build()
+            .map(|runtime| Self(Some(runtime)))
+            .map_err(|error| Fault::Other(format!("start the threads of Raft: {error}")))
+    }
+
+    fn handle(&self) -> tokio::runtime::Handle {
+        #[expect(clippy::expect_used, reason = "it is taken out only when this is dropped")]
+        self.0.as_ref().expect("the runtime runs").handle().clone()
+    }
+}
+
+impl Drop for OwnRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

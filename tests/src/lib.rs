@@ -1,0 +1,1 @@
+//! What Corral promises, checked from outside.
