@@ -243,3 +243,86 @@ async fn a_single_member_keeps_what_it_acknowledged() {
     ensemble.create(&mut client, "/after").await;
     ensemble.stop_all().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_members_agree_through_the_loss_of_their_leader_and_a_restart_of_all() {
+    let mut ensemble = Ensemble::new(3);
+    ensemble.start_all().await;
+    let leader = ensemble.leader().await;
+    let follower = leader % 3 + 1;
+    let mut client = ensemble.client(follower).await;
+    for number in 0..50 {
+        ensemble.create(&mut client, &format!("/n{number}")).await;
+    }
+    ensemble.agree().await;
+
+    // The client's member lives on, and so does the client.
+    ensemble.stop(leader).await;
+    for number in 50..100 {
+        ensemble.create(&mut client, &format!("/n{number}")).await;
+    }
+    assert_ne!(ensemble.leader().await, leader);
+    ensemble.members[&follower].consensus.barrier().await.unwrap();
+
+    // The old leader was away for a moment, and catches up by the log.
+    ensemble.start(leader).await;
+    let before = ensemble.agree().await;
+    assert_eq!(ensemble.members[&leader].ear.replaced.load(Ordering::SeqCst), 0);
+
+    ensemble.stop_all().await;
+    ensemble.start_all().await;
+    assert_eq!(ensemble.agree().await, before);
+    for member in 1..=3 {
+        assert!(ensemble.znodes(member) >= 100);
+    }
+    ensemble.create(&mut client, "/after").await;
+    ensemble.agree().await;
+    ensemble.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_was_away_for_long_is_sent_the_state() {
+    let mut ensemble = Ensemble::new(3);
+    ensemble.retention = Retention { snapshot_every: 20, keep: 5, lag_max: 40 };
+    ensemble.start_all().await;
+    let leader = ensemble.leader().await;
+    let away = leader % 3 + 1;
+    let mut client = ensemble.client(leader).await;
+    ensemble.create(&mut client, "/seen-by-all").await;
+    ensemble.agree().await;
+    ensemble.stop(away).await;
+    for number in 0..200 {
+        ensemble.create(&mut client, &format!("/n{number}")).await;
+    }
+    ensemble.start(away).await;
+    ensemble.agree().await;
+    assert!(ensemble.members[&away].ear.replaced.load(Ordering::SeqCst) > 0, "it came by the log");
+
+    // What was received is what the next start begins with.
+    ensemble.create(&mut client, "/behind-the-snapshot").await;
+    let before = ensemble.agree().await;
+    ensemble.stop(away).await;
+    ensemble.start(away).await;
+    assert_eq!(ensemble.agree().await, before);
+    ensemble.stop_all().await;
+    ensemble.start_all().await;
+    assert_eq!(ensemble.agree().await, before);
+    ensemble.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_without_a_quorum_says_that_it_is_none() {
+    let mut ensemble = Ensemble::new(3);
+    ensemble.start_all().await;
+    let leader = ensemble.leader().await;
+    let mut status = ensemble.members[&leader].consensus.status();
+    assert_eq!(status.borrow().members.len(), 3);
+    for member in (1..=3).filter(|member| *member != leader) {
+        ensemble.stop(member).await;
+    }
+    let alone = status.wait_for(|status| status.role == Role::Looking && status.leader.is_none());
+    tokio::time::timeout(PATIENCE, alone).await.unwrap().unwrap();
+    assert!(ensemble.members[&leader].consensus.barrier().await.is_err());
+    ensemble.stop_all().await;
+    assert!(status.borrow().stopped);
+}
