@@ -1,7 +1,16 @@
 //! What a report says of the process and of the machine that it runs on.
+use std::path::Path;
+
+use rustix::process::{Resource, getrlimit, getuid};
+use rustix::system::{sysinfo, uname};
+
 use crate::config::Config;
 
-/// Facts of the process and of its machine, looked up when an operator asks.
+/// Folders are looked into so deep when their bytes are summed; ours are flat.
+const FOLDER_DEPTH_MAX: usize = 4;
+
+/// Facts of the process and of its machine, looked up when an operator asks. What the machine does not tell is
+/// zero or empty: a question of an operator is never a reason to fail.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Host {
     /// Bytes of the state on disk.
@@ -14,19 +23,93 @@ pub struct Host {
     pub max_files: u64,
     /// The name of the machine.
     pub name: String,
+    /// The system's name.
+    pub os_name: String,
+    /// The kind of processor, as Java calls it.
+    pub os_arch: String,
     /// The kernel's release.
     pub os_version: String,
-    /// Who runs the process.
+    /// Who runs the process: a name if there is one, else a number.
     pub user: String,
+    /// The home of who runs it.
+    pub home: String,
     /// Where the process was started.
     pub folder: String,
     /// Memory that the process has in use, in bytes.
     pub memory_bytes: u64,
+    /// Memory of the machine that is free, in bytes.
+    pub memory_free_bytes: u64,
+    /// Memory of the machine, in bytes.
+    pub memory_max_bytes: u64,
 }
 
 impl Host {
     /// Looks. Reads a few small files and lists the data folders: some tens of microseconds.
-    pub fn look(_config: &Config) -> Self {
-        Self::default()
+    pub fn look(config: &Config) -> Self {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let system = uname();
+        let memory = sysinfo();
+        let unit = u64::from(memory.mem_unit);
+        Self {
+            data_bytes: folder_bytes(&config.consensus.data_dir, FOLDER_DEPTH_MAX),
+            log_bytes: folder_bytes(&config.consensus.log_dir, FOLDER_DEPTH_MAX),
+            open_files: std::fs::read_dir("/proc/self/fd").map_or(0, |files| files.count() as u64),
+            max_files: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
+            name: system.nodename().to_string_lossy().into_owned(),
+            os_name: system.sysname().to_string_lossy().into_owned(),
+            os_arch: java_arch(&system.machine().to_string_lossy()).to_owned(),
+            os_version: system.release().to_string_lossy().into_owned(),
+            user: variable("USER").unwrap_or_else(|| getuid().as_raw().to_string()),
+            home: variable("HOME").unwrap_or_default(),
+            folder: std::env::current_dir().map(|path| path.display().to_string()).unwrap_or_default(),
+            memory_bytes: resident_bytes(&std::fs::read_to_string("/proc/self/status").unwrap_or_default()),
+            memory_free_bytes: memory.freeram.saturating_mul(unit),
+            memory_max_bytes: memory.totalram.saturating_mul(unit),
+        }
+    }
+}
+
+fn folder_bytes(folder: &Path, depth: usize) -> u64 {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(about) if about.is_file() => about.len(),
+            Ok(about) if about.is_dir() && depth > 0 => folder_bytes(&entry.path(), depth - 1),
+            _ => 0,
+        })
+        .sum()
+}
+
+fn java_arch(machine: &str) -> &str {
+    if machine == "x86_64" { "amd64" } else { machine }
+}
+
+/// The line `VmRSS:   1234 kB` of `/proc/self/status`.
+fn resident_bytes(status: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_a_folder_are_those_of_its_files() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("a"), [0; 100]).expect("a file");
+        std::fs::create_dir(folder.path().join("below")).expect("a folder");
+        std::fs::write(folder.path().join("below/b"), [0; 11]).expect("a file");
+        assert_eq!(folder_bytes(folder.path(), 4), 111);
+        assert_eq!(folder_bytes(folder.path(), 0), 100);
+        assert_eq!(folder_bytes(&folder.path().join("missing"), 4), 0);
+    }
+
+    #[test]
+    fn memory_is_read_from_the_kernels_words() {
+        assert_eq!(resident_bytes("VmPeak:\t  900 kB\nVmRSS:\t    12 kB\n"), 12 * 1024);
+        assert_eq!(resident_bytes(""), 0);
     }
 }

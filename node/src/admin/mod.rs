@@ -2,6 +2,10 @@
 // Layers, lowest first.
 mod host;
 mod report;
+pub mod version;
+
+mod text;
+
 mod word;
 
 pub use host::Host;

@@ -1,15 +1,68 @@
 //! What an operator decided, with units in the types: read once, checked once.
 // Layers, lowest first.
 mod error;
+mod server_line;
+mod surroundings;
 mod whitelist;
 
+mod keys;
+mod properties;
+
+mod settings;
+
+mod dynamic;
+
+mod check;
+
+pub mod container;
+
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use proto::MemberId;
 
-pub use error::ConfigError;
+pub use error::{ConfigError, Place};
+pub use server_line::{ClientAddress, PeerAddress, ServerLine, bracketed};
+pub use settings::Note;
+pub use surroundings::{Surroundings, ThisMachine};
 pub use whitelist::Whitelist;
+
+use properties::Property;
+use settings::Settings;
+
+/// A configuration, and what an operator should be told of it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What was decided.
+    pub config: Config,
+    /// Keys without effect, each with the reason.
+    pub notes: Vec<Note>,
+}
+
+/// Reads a `zoo.cfg`, and the files that it names.
+///
+/// # Errors
+/// Names file and line of what cannot be had.
+pub fn load(file: &Path, around: &dyn Surroundings) -> Result<Loaded, ConfigError> {
+    let text = around.read(file).map_err(|error| {
+        ConfigError::at(&Place::File(file.to_owned()), format!("cannot be read ({error})"))
+    })?;
+    load_text(&text, file, Vec::new(), around)
+}
+
+/// Reads the text of a `zoo.cfg`; `file` is what errors call it. What `flags` set counts where the text is silent.
+fn load_text(
+    text: &str,
+    file: &Path,
+    flags: Vec<Property>,
+    around: &dyn Surroundings,
+) -> Result<Loaded, ConfigError> {
+    let mut settings = Settings::gather(properties::parse(text, file)?)?;
+    settings.add_defaults(Settings::gather(flags)?);
+    let config = check::check(&mut settings, around)?;
+    Ok(Loaded { config, notes: settings.into_notes() })
+}
 
 /// Everything that is decided before the process starts. Each part goes, by value, to the one who needs it.
 #[derive(Clone, Debug)]
@@ -80,9 +133,12 @@ pub struct AuthConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnsembleConfig {
     /// Ticks that a member may take to join.
-    pub init_limit: u32,
+    pub init_limit: i32,
     /// Ticks that a member may lag behind.
-    pub sync_limit: u32,
+    pub sync_limit: i32,
     /// The `server.N` lines.
-    pub servers: BTreeMap<MemberId, String>,
+    pub servers: BTreeMap<MemberId, ServerLine>,
 }
+
+#[cfg(test)]
+mod tests;
