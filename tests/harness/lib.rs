@@ -1,0 +1,34 @@
+//! What tests need to see an ensemble as its clients and its operators do: from outside.
+//!
+//! An [`Ensemble`] is a number of real server processes on loopback. A [`Connection`] speaks the client protocol
+//! frame by frame; a [`Session`] is a client as it should be, which moves on to the next member when it loses one;
+//! [`Load`] is many of them that write down what they were told, and [`audit`](audit::audit) compares that with
+//! what the members say afterwards.
+//!
+//! With `CORRAL_TEST_SERVER=apache` in the environment the ensembles consist of Apache ZooKeeper (Debian's package),
+//! which is how one finds out what is to be expected.
+// Layers, lowest first. A module imports only from those above it.
+pub mod ask;
+pub mod ports;
+mod server;
+mod turn;
+pub mod wait;
+
+pub mod connection;
+
+pub mod session;
+
+pub mod tree;
+
+pub mod load;
+
+pub mod audit;
+
+pub mod ensemble;
+
+pub use ask::Ask;
+pub use connection::{Connection, Packet, Welcome};
+pub use ensemble::{Ensemble, Plan};
+pub use load::Load;
+pub use server::{Server, corral, scratch};
+pub use session::{Answer, Session};

@@ -1,1 +1,0 @@
-//! What Corral promises, checked from outside.

@@ -1,0 +1,9 @@
+//! Clients that others wrote, against three members.
+#![allow(clippy::unwrap_used, reason = "a test that finds nothing where something should be has failed")]
+
+#[path = "clients/kazoo.rs"]
+mod kazoo;
+#[path = "clients/rust.rs"]
+mod rust;
+#[path = "clients/zkcli.rs"]
+mod zkcli;
