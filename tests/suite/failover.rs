@@ -202,7 +202,9 @@ fn a_member_that_lost_its_disk_is_filled_by_the_others() {
 fn frequent_snapshots() -> Plan {
     let plan = Plan::members(3);
     match plan.server {
-        Server::Corral => plan,
+        Server::Corral => {
+            plan.line("corral.snapshotEvery=50").line("corral.logKeep=10").line("corral.lagMax=100")
+        }
         Server::Apache => plan.line("snapCount=200").line("preAllocSize=100"),
     }
 }
