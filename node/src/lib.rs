@@ -2,4 +2,20 @@
 // Layers, lowest first. A module imports only from those above it; the tidy test checks.
 pub mod config;
 
+mod mailbox;
+
+mod watch;
+
+mod session;
+
+mod observer;
+
+mod auth;
+mod serving;
+mod stats;
+
 pub mod admin;
+
+mod client;
+
+pub mod server;

@@ -11,6 +11,10 @@ pub const FRAME_BYTES_MAX: usize = 0xf_ffff;
 /// How long a connection may take from being accepted to its greeting. Beyond it the connection is closed.
 pub const GREETING_WAIT_MAX: Duration = Duration::from_secs(10);
 
+/// How long nobody is accepted after the kernel refused to give a connection, mostly for want of file descriptors.
+/// Meanwhile clients wait in the kernel's backlog.
+pub const ACCEPT_RETRY_WAIT: Duration = Duration::from_millis(50);
+
 /// Requests of one connection that were received and not answered. At the bound its socket is not read.
 pub const LANE_REQUESTS_MAX: usize = 1_000;
 
@@ -23,6 +27,19 @@ pub const MAILBOX_DELIVERIES_MAX: usize = 65_536;
 /// Encoded bytes that wait for a socket to take them before more deliveries are encoded: the socket is not read
 /// meanwhile, and what waits stays in the mailbox, which has a bound of its own.
 pub const OUTBOX_BYTES_MAX: usize = 1 << 20;
+
+/// Identities that one connection may prove. More credentials are refused, as wrong ones are.
+pub const IDENTITIES_MAX: usize = 128;
+
+/// How long a connection that ends may take to receive what it was told before. Beyond it the socket is closed.
+pub const FAREWELL_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// How long requests that are under way may take when the member shuts down. Beyond it their clients are left
+/// without an answer.
+pub const SHUTDOWN_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// Bytes that are read from a socket at once. More waits in the kernel.
+pub const SOCKET_READ_BYTES_MAX: usize = 64 << 10;
 
 /// Reads of one connection that are answered under one hold of the replica's lock. The rest take it again, so
 /// that a deep pipeline does not keep the writer out.

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 use super::write::Writer;
 use super::{acl, frame, multi};
-use crate::{Code, Event, Reply, Xid, ZnodePath, Zxid};
+use crate::{Code, EventKind, Reply, Xid, ZnodePath, Zxid};
 
 /// What a notification is numbered with.
 const NOTIFICATION: i32 = -1;
@@ -22,13 +22,14 @@ pub fn write_reply(out: &mut BytesMut, xid: Xid, zxid: Zxid, result: &Result<Rep
     });
 }
 
-/// Writes the frame of a notification.
-pub fn write_event(out: &mut BytesMut, event: &Event) {
+/// Writes the frame of a notification: the transaction that caused it (`None` for what a comparison of stats found,
+/// which clients read as -1), what happened, and to which znode.
+pub fn write_event(out: &mut BytesMut, zxid: Option<Zxid>, kind: EventKind, path: &str) {
     frame::put(out, |out| {
-        header(out, NOTIFICATION, event.zxid.map_or(-1, Zxid::to_wire), 0);
-        out.int(event.kind.to_wire());
+        header(out, NOTIFICATION, zxid.map_or(-1, Zxid::to_wire), 0);
+        out.int(kind.to_wire());
         out.int(SYNC_CONNECTED);
-        out.text(&event.path);
+        out.text(path);
     });
 }
 

@@ -1,0 +1,100 @@
+//! Builds the parts of a member, joins them, and ends them.
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use consensus::Consensus;
+use proto::limits::{FAREWELL_WAIT_MAX, SHUTDOWN_WAIT_MAX};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::client::{Listening, Member};
+use crate::config::Config;
+use crate::mailbox::Reason;
+use crate::observer::Observer;
+use crate::serving;
+use crate::session::Registry;
+use crate::stats::Stats;
+use crate::watch::Watches;
+
+/// A member that runs.
+pub struct Server {
+    member: Arc<Member>,
+    clients: SocketAddr,
+    tasks: TaskTracker,
+}
+
+impl Server {
+    /// Starts a member. It answers four-letter words at once, and clients as soon as it has recovered and knows a
+    /// leader.
+    ///
+    /// # Errors
+    /// What is wrong with an address or with what is on disk.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let listen = &config.client_listen;
+        let listening = Listening::bind(listen, config.clients.backlog)
+            .await
+            .with_context(|| format!("listen to clients at {} port {}", listen.host, listen.port))?;
+        let clients = listening.address().context("learn the address of the clients' port")?;
+
+        let watches = Arc::new(Watches::default());
+        let registry = Arc::new(Registry::new(config.member, config.consensus.boot));
+        let observer = Observer { watches: watches.clone(), registry: registry.clone() };
+        let consensus = Consensus::start(config.consensus.clone(), Arc::new(observer))
+            .await
+            .context("start this member's part in the ensemble")?;
+
+        let tasks = TaskTracker::new();
+        let timeout_min = config.session.timeout_min;
+        let watching = serving::watch_over(consensus.status(), registry.clone(), timeout_min);
+        let ending = CancellationToken::new();
+        let member = Arc::new(Member {
+            config,
+            consensus,
+            watches,
+            registry,
+            stats: Arc::new(Stats::new()),
+            ending: ending.clone(),
+        });
+        tasks.spawn(async move {
+            tokio::select! {
+                () = watching => {}
+                () = ending.cancelled() => {}
+            }
+        });
+        tasks.spawn(listening.accept(member.clone(), tasks.clone()));
+        tracing::info!(address = %clients, "listening to clients");
+        Ok(Self { member, clients, tasks })
+    }
+
+    /// Where clients are listened to.
+    pub const fn client_address(&self) -> SocketAddr {
+        self.clients
+    }
+
+    /// What this member knows of the ensemble, now and whenever it changes.
+    pub fn status(&self) -> tokio::sync::watch::Receiver<consensus::Status> {
+        self.member.consensus.status()
+    }
+
+    /// Waits until something is wrong here that stops this member's part in the ensemble.
+    pub async fn wait_for_fault(&self) {
+        // If nobody tells the status any more, the part that told it is gone.
+        let _ = self.member.consensus.status().wait_for(|status| status.stopped).await;
+    }
+
+    /// Ends the member: nobody is accepted any more, requests that are under way are answered if that takes no long
+    /// time, connections are closed behind their replies, and then the member leaves the ensemble.
+    pub async fn shutdown(&self) {
+        self.member.ending.cancel();
+        self.tasks.close();
+        if timeout(SHUTDOWN_WAIT_MAX, self.tasks.wait()).await.is_err() {
+            self.member.registry.hang_up_all(Reason::Shutdown);
+            if timeout(2 * FAREWELL_WAIT_MAX, self.tasks.wait()).await.is_err() {
+                tracing::warn!(connections = self.tasks.len(), "connections did not end in time");
+            }
+        }
+        self.member.consensus.shutdown().await;
+    }
+}

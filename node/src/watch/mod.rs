@@ -1,0 +1,11 @@
+//! Who is listening to what on this member, right now.
+//!
+//! This is the live half of a watch: it fires at memory speed to the clients that are connected here, and is gone
+//! with the connection. What every member must know of a watch, so that a session can move without losing an event,
+//! belongs to the replicated world.
+mod table;
+
+mod live;
+
+pub(crate) use live::{Listener, Watches};
+pub(crate) use table::Kind;
