@@ -128,7 +128,7 @@ impl RaftStateMachine<TypeConfig> for Applier {
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
-        let handle = SnapshotHandle::pin(self.store.database()).await?;
+        let handle = SnapshotHandle::pin(self.store.database()?).await?;
         // A world of which nothing stands in the log is nobody's snapshot.
         let meaningful = handle.meta().last_log_id.is_some();
         Ok(meaningful.then(|| Snapshot { meta: handle.meta().clone(), snapshot: handle }))
@@ -146,7 +146,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
 
     async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
         self.store.written(self.applied).await?;
-        let database = self.store.database();
+        let database = self.store.database()?;
         // First pinned, then flushed: what the snapshot claims to hold is then surely safe, and may leave the log.
         let handle = SnapshotHandle::pin(database.clone()).await?;
         blocking(move || database.flush()).await?;

@@ -37,6 +37,7 @@ pub(crate) struct Member {
 struct Engine {
     raft: Raft,
     tasks: Tasks,
+    status: watch::Sender<Status>,
     disks: Disks,
     // Last, so that whatever else is dropped still finds it.
     runtime: OwnRuntime,
@@ -101,19 +102,15 @@ async fn begin(config: Config, observer: Arc<dyn Observer>, runtime: OwnRuntime)
     let (status_sender, status) = watch::channel(Status::default());
     let reporter = Reporter {
         raft: raft.clone(),
-        status: status_sender,
+        status: status_sender.clone(),
         period: config.timing.heartbeat,
         silence_max,
         recovery,
     };
     tasks.spawn("report status", reporter.run());
 
-    let engine = Engine {
-        raft: raft.clone(),
-        tasks: tasks.clone(),
-        disks: Disks { log, store: store.clone() },
-        runtime,
-    };
+    let disks = Disks { log, store: store.clone() };
+    let engine = Engine { raft: raft.clone(), tasks: tasks.clone(), status: status_sender, disks, runtime };
     let member = Member { replica, pending, barrier, touches, status, engine: Mutex::new(Some(engine)) };
     if let Err(fault) = join(&config, raft, store, sequencer, expiry, &tasks).await {
         member.stop().await;
@@ -175,12 +172,12 @@ fn open(config: &Config) -> Result<(Log, Store, machine::Machine, crate::state::
 
 /// Returns the runtime, which is dropped elsewhere, because this runs on it.
 async fn end(engine: Engine) -> OwnRuntime {
-    let Engine { raft, tasks, disks, runtime } = engine;
+    let Engine { raft, tasks, status, disks, runtime } = engine;
+    tasks.shutdown().await;
     if let Err(error) = raft.shutdown().await {
         warn!(%error, "raft did not stop cleanly");
     }
-    tasks.shutdown().await;
-    drop(raft);
+    status.send_modify(Status::stop);
     let closed = tokio::task::spawn_blocking(move || {
         // The log first: the state may then be ahead of it only by what others have.
         disks.log.close();

@@ -44,6 +44,15 @@ pub struct Status {
     pub stopped: bool,
 }
 
+impl Status {
+    /// The member's part in the ensemble is over.
+    pub(crate) fn stop(&mut self) {
+        self.role = Role::Looking;
+        self.leader = None;
+        self.stopped = true;
+    }
+}
+
 /// Keeps a status up to date, until the member's part in the ensemble ends.
 pub(crate) struct Reporter {
     pub(crate) raft: Raft,
@@ -76,11 +85,7 @@ impl Reporter {
                 break;
             }
         }
-        self.status.send_modify(|status| {
-            status.role = Role::Looking;
-            status.leader = None;
-            status.stopped = true;
-        });
+        self.status.send_modify(Status::stop);
     }
 
     fn report(&mut self, metrics: &RaftMetrics<TypeConfig>, quiet: bool) {

@@ -12,7 +12,9 @@ mod thread;
 
 mod store;
 
-pub(crate) use store::{Log, LogStore};
+pub(crate) use store::Log;
+#[cfg(test)]
+pub(crate) use store::LogStore;
 
 #[cfg(test)]
 mod tests;

@@ -23,11 +23,14 @@ pub(crate) struct Store {
 
 struct Shared {
     directory: Directory,
-    current: Arc<RwLock<Arc<Database>>>,
+    current: Current,
     jobs: mpsc::Sender<Job>,
     written: watch::Receiver<Option<LogId>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
+
+/// The database that counts; `None` when it was closed, whoever still holds the store.
+type Current = Arc<RwLock<Option<Arc<Database>>>>;
 
 enum Job {
     Write { changes: Vec<(Key, Option<Record>)>, progress: Progress },
@@ -43,7 +46,7 @@ impl Store {
     pub(crate) fn open(root: &Path) -> Result<(Self, Machine, Progress), Fault> {
         let (directory, database) = Directory::open(root)?;
         let (machine, progress) = database.load()?;
-        let current = Arc::new(RwLock::new(Arc::new(database)));
+        let current = Arc::new(RwLock::new(Some(Arc::new(database))));
         let (jobs, receiver) = mpsc::channel(limits::PERSIST_BATCHES_MAX);
         let (written, progress_of_thread) = watch::channel(progress.applied);
         let writer = Writer { current: current.clone(), jobs: receiver, written };
@@ -78,8 +81,8 @@ impl Store {
     }
 
     /// The database that counts now.
-    pub(crate) fn database(&self) -> Arc<Database> {
-        self.shared.current.read().clone()
+    pub(crate) fn database(&self) -> Result<Arc<Database>, Fault> {
+        self.shared.current.read().clone().ok_or_else(stopped)
     }
 
     /// Makes room for a state that comes from another member. Waits for the disk.
@@ -100,7 +103,7 @@ impl Store {
 
     /// Writes what has gathered, makes it safe and closes the database, when everybody has let go of it. Waits for
     /// the disk.
-    pub(crate) fn close(self) {
+    pub(crate) fn close(&self) {
         // The thread may have stopped by itself, after an error that it told.
         self.shared.jobs.blocking_send(Job::Stop).ok();
         if let Some(thread) = self.shared.thread.lock().take()
@@ -108,9 +111,11 @@ impl Store {
         {
             error!("the state thread panicked");
         }
-        let database = Arc::downgrade(&self.database());
-        drop(self);
-        super::wait_until_closed(&database, "state");
+        if let Some(database) = self.shared.current.write().take() {
+            let weak = Arc::downgrade(&database);
+            drop(database);
+            super::wait_until_closed(&weak, "state");
+        }
     }
 
     async fn ask(&self, job: Job) -> Result<(), Fault> {
@@ -119,7 +124,7 @@ impl Store {
 }
 
 struct Writer {
-    current: Arc<RwLock<Arc<Database>>>,
+    current: Current,
     jobs: mpsc::Receiver<Job>,
     written: watch::Sender<Option<LogId>>,
 }
@@ -173,19 +178,21 @@ impl Writer {
                 Err(_) => break,
             }
         }
-        self.current.read().write(batch, &last)?;
+        self.current.read().as_ref().ok_or_else(stopped)?.write(batch, &last)?;
         self.written.send_replace(last.applied);
         Ok(in_the_way)
     }
 
     fn replace(&self, database: Arc<Database>, applied: Option<LogId>) {
-        let old = std::mem::replace(&mut *self.current.write(), database);
-        old.doom();
+        if let Some(old) = self.current.write().replace(database) {
+            old.doom();
+        }
         self.written.send_replace(applied);
     }
 
     fn flush(&self) {
-        if let Err(fault) = self.current.read().flush() {
+        let flushed = self.current.read().as_ref().map_or(Ok(()), |database| database.flush());
+        if let Err(fault) = flushed {
             error!(%fault, "the state was not made safe; the next start takes it from the log");
         }
     }
