@@ -178,6 +178,10 @@ impl RaftNetworkV2<TypeConfig> for Peer {
             // openraft sets no limit to a stream. Once it runs, the connection's keep-alive watches over it; until
             // then a name that does not resolve would hold it for ever.
             let limit = CONNECT_WAIT_MAX + option.soft_ttl();
+            // openraft spares a member that is gone by letting the first request wait. So that is asked for before
+            // the dial: a dial that fails would otherwise be tried again thousands of times a second.
+            let mut input = input.peekable();
+            std::pin::Pin::new(&mut input).peek().await;
             match tokio::time::timeout(limit, self.append_stream(input)).await {
                 Ok(replies) => replies.map(|replies| -> BoxStream<'s, _> { replies }),
                 Err(_) => Err(unreachable(format!("no answer within {limit:?}"))),
