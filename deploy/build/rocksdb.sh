@@ -16,7 +16,8 @@ if [ ! -s "$folder/librocksdb.a" ]; then
     echo "compiling RocksDB $version, once; this takes a while" >&2
     build=$(mktemp -d "${TMPDIR:-/tmp}/corral-rocksdb.XXXXXX")
     trap 'rm -rf "$build"' EXIT
-    env -u ROCKSDB_LIB_DIR -u ROCKSDB_STATIC \
+    # Without debug information: it would be ten times as large, and every binary with it.
+    env -u ROCKSDB_LIB_DIR -u ROCKSDB_STATIC CARGO_PROFILE_RELEASE_DEBUG=false \
         cargo build --quiet --locked --release -p librocksdb-sys --target-dir "$build" >&2
     mkdir -p "$folder"
     cp "$build"/release/build/librocksdb-sys-*/out/librocksdb.a "$folder/librocksdb.a.part"
