@@ -258,6 +258,7 @@ def barrier():
 
         def wait(client, name):
             # kazoo forgets its watches when a connection breaks, so one long wait might be for ever.
+            client.retry(client.sync, "/barrier")
             closed = client.Barrier("/barrier")
             until("the barrier was removed", lambda: client.retry(closed.wait, 0.5))
             passed.append(name)
@@ -343,6 +344,8 @@ def data_watch():
 def children_watch():
     with clients(2) as (writer, watcher):
         writer.ensure_path("/children-watch")
+        # kazoo gives up a watch on children of what is not there, or not there yet on the watcher's member.
+        watcher.sync("/children-watch")
         seen = []
 
         @watcher.ChildrenWatch("/children-watch")
