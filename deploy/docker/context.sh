@@ -13,16 +13,16 @@ if [ ! -x "$binary" ]; then
     exit 1
 fi
 rm -rf "$context"
-root=$context/root
-mkdir -p "$root/etc" "$root/tmp" "$context/empty"
-chmod 1777 "$root/tmp"
-strip -o "$root/corral" "$binary"
-chmod 755 "$root/corral"
+files=$context/files
+mkdir -p "$files/etc" "$files/tmp" "$context/empty"
+chmod 1777 "$files/tmp"
+strip -o "$files/corral" "$binary"
+chmod 755 "$files/corral"
 
 # Copies a library to the path where the loader looks for it, whatever it is a link to.
 library() {
-    mkdir -p "$root$(dirname "$1")"
-    cp --dereference "$1" "$root$1"
+    mkdir -p "$files$(dirname "$1")"
+    cp --dereference "$1" "$files$1"
 }
 
 # A static binary has no libraries; ldd says so on standard error.
@@ -39,9 +39,9 @@ for path in $libraries; do
     esac
 done
 
-echo "hosts: files dns" > "$root/etc/nsswitch.conf"
-printf '%s\n' "root:x:0:0:root:/:" "corral:x:$user:$user:corral:/data:" > "$root/etc/passwd"
-printf '%s\n' "root:x:0:" "corral:x:$user:" > "$root/etc/group"
+echo "hosts: files dns" > "$files/etc/nsswitch.conf"
+printf '%s\n' "root:x:0:0:root:/:" "corral:x:$user:$user:corral:/data:" > "$files/etc/passwd"
+printf '%s\n' "root:x:0:" "corral:x:$user:" > "$files/etc/group"
 
 # What is copied into the image is readable by its user, whatever the umask here.
-chmod -R a+rX "$root"
+chmod -R a+rX "$files"

@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn what_is_written_reads_well() {
         insta::assert_snapshot!(
-            plan(Path::new("corral-data"), 3).zoo_cfg(2, Path::new("/home/ann/corral-data/2"))
+            plan(Path::new("corral-data"), 3).zoo_cfg(2, Path::new("/srv/corral-data/2"))
         );
     }
 
