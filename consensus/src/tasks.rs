@@ -73,7 +73,7 @@ mod tests {
         let mark = Mark(dropped.clone());
         tasks.spawn("wait", async move {
             let _mark = mark;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         });
         tokio::task::yield_now().await;
         assert!(!dropped.load(Ordering::SeqCst));

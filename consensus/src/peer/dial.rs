@@ -59,11 +59,6 @@ impl Peers {
         Self { shared: Arc::new(Shared { member, addresses, lines: Mutex::default() }) }
     }
 
-    /// This member.
-    pub(crate) fn member(&self) -> MemberId {
-        self.shared.member
-    }
-
     /// For questions about the ensemble. `None` if it is not known where `peer` is.
     pub(crate) fn ask(&self, peer: MemberId) -> Option<EnsembleClient<Line>> {
         self.lines(peer, None).map(|lines| ensemble(lines.quick))

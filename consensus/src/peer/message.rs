@@ -57,12 +57,12 @@ fn read_entry(entry: peer::Entry) -> Result<Entry, Status> {
     Ok(Entry { log_id, payload })
 }
 
-pub(super) fn append_reply(result: StreamAppendResult<TypeConfig>) -> peer::AppendReply {
+pub(super) fn append_reply(result: &StreamAppendResult<TypeConfig>) -> peer::AppendReply {
     use peer::append_reply::Result as Reply;
     let result = match result {
         Ok(upto) => Reply::Matched(peer::Matched { upto: upto.as_ref().map(wire::position) }),
-        Err(StreamAppendError::Conflict(at)) => Reply::Conflict(wire::position(&at)),
-        Err(StreamAppendError::HigherVote(vote)) => Reply::Higher(wire::vote(&vote)),
+        Err(StreamAppendError::Conflict(at)) => Reply::Conflict(wire::position(at)),
+        Err(StreamAppendError::HigherVote(vote)) => Reply::Higher(wire::vote(vote)),
     };
     peer::AppendReply { result: Some(result) }
 }
@@ -78,19 +78,19 @@ pub(super) fn read_append_reply(reply: peer::AppendReply) -> Result<StreamAppend
 
 /// The answer to an append that was sent by itself. `previous` and `last` are of the request.
 pub(super) fn heartbeat_reply(
-    response: AppendEntriesResponse<TypeConfig>,
+    response: &AppendEntriesResponse<TypeConfig>,
     previous: Option<LogId>,
     last: Option<LogId>,
 ) -> peer::AppendReply {
-    append_reply(match response {
+    append_reply(&match response {
         AppendEntriesResponse::Success => Ok(last),
-        AppendEntriesResponse::PartialSuccess(upto) => Ok(upto),
+        AppendEntriesResponse::PartialSuccess(upto) => Ok(*upto),
         // What has nothing in front of it cannot be in conflict with that.
         AppendEntriesResponse::Conflict => match previous {
             Some(previous) => Err(StreamAppendError::Conflict(previous)),
             None => Ok(None),
         },
-        AppendEntriesResponse::HigherVote(vote) => Err(StreamAppendError::HigherVote(vote)),
+        AppendEntriesResponse::HigherVote(vote) => Err(StreamAppendError::HigherVote(*vote)),
     })
 }
 
@@ -177,14 +177,14 @@ pub(super) fn read_transfer(
     Ok(TransferLeaderRequest::new(vote(request.from)?, request.to, last))
 }
 
-pub(super) fn transfer_reply(response: Result<(), TransferLeaderError<TypeConfig>>) -> peer::TransferReply {
+pub(super) fn transfer_reply(response: &Result<(), TransferLeaderError<TypeConfig>>) -> peer::TransferReply {
     use peer::transfer_reply::Refusal;
     let refusal = match response {
         Ok(()) => None,
         Err(TransferLeaderError::VoteChanged { expected, actual }) => {
             Some(Refusal::VoteChanged(peer::VoteChanged {
-                expected: Some(wire::vote(&expected)),
-                actual: Some(wire::vote(&actual)),
+                expected: Some(wire::vote(expected)),
+                actual: Some(wire::vote(actual)),
             }))
         }
         Err(TransferLeaderError::LogNotFlushed { expected, actual }) => {
@@ -278,7 +278,7 @@ mod tests {
             Err(StreamAppendError::Conflict(at(1, 3))),
             Err(StreamAppendError::HigherVote(Vote::new(9, 3))),
         ] {
-            assert_eq!(read_append_reply(append_reply(result.clone())).unwrap(), result);
+            assert_eq!(read_append_reply(append_reply(&result)).unwrap(), result);
         }
         assert!(read_append_reply(peer::AppendReply::default()).is_err());
     }
@@ -292,7 +292,7 @@ mod tests {
             AppendEntriesResponse::Conflict,
             AppendEntriesResponse::HigherVote(Vote::new_committed(9, 3)),
         ] {
-            let reply = heartbeat_reply(response.clone(), Some(at(2, 5)), last);
+            let reply = heartbeat_reply(&response, Some(at(2, 5)), last);
             assert_eq!(read_heartbeat_reply(reply, last).unwrap(), response);
         }
     }
@@ -316,7 +316,7 @@ mod tests {
             Err(TransferLeaderError::VoteChanged { expected: Vote::new(1, 1), actual: Vote::new(2, 2) }),
             Err(TransferLeaderError::LogNotFlushed { expected: Some(at(1, 1)), actual: None }),
         ] {
-            assert_eq!(read_transfer_reply(transfer_reply(response.clone())).unwrap(), response);
+            assert_eq!(read_transfer_reply(transfer_reply(&response)).unwrap(), response);
         }
     }
 }

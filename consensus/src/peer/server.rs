@@ -99,8 +99,10 @@ impl RaftService for Answering {
                 std::future::ready(read)
             },
         );
+        // Both ways: Raft would go on waiting for requests, and a call is over when both ways are.
+        let requests = requests.take_until(self.stopping.clone().cancelled_owned());
         let replies = self.raft.stream_append(requests).map(|reply| match reply {
-            Ok(result) => Ok(message::append_reply(result)),
+            Ok(result) => Ok(message::append_reply(&result)),
             Err(fatal) => Err(Status::unavailable(fatal.to_string())),
         });
         let end = futures_util::stream::once(async move { broken.lock().take() })
@@ -116,7 +118,7 @@ impl RaftService for Answering {
         let previous = request.prev_log_id;
         let last: Option<LogId> = request.entries.last().map(|entry| entry.log_id).or(previous);
         let response = self.raft.append_entries(request).await.map_err(stopped)?;
-        Ok(Response::new(message::heartbeat_reply(response, previous, last)))
+        Ok(Response::new(message::heartbeat_reply(&response, previous, last)))
     }
 
     async fn pre_vote(
@@ -170,7 +172,7 @@ impl RaftService for Answering {
     ) -> Result<Response<peer::TransferReply>, Status> {
         let request = message::read_transfer(request.into_inner())?;
         let response = self.raft.handle_transfer_leader(request).await.map_err(stopped)?;
-        Ok(Response::new(message::transfer_reply(response)))
+        Ok(Response::new(message::transfer_reply(&response)))
     }
 }
 
