@@ -21,16 +21,31 @@ impl Tasks {
         F: Future<Output = ()> + Send + 'static,
     {
         let stop = self.stop.clone();
-        let alarm = Alarm(name);
-        let watched = async move {
+        self.spawn_to_end(name, async move {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}
                 () = task => {}
             }
+        });
+    }
+
+    /// Runs `task` on the current runtime until it returns. It must do so soon after [`stopping`](Self::stopping).
+    pub(crate) fn spawn_to_end<F>(&self, name: &'static str, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let alarm = Alarm(name);
+        let watched = async move {
+            task.await;
             drop(alarm);
         };
         self.running.spawn(watched.instrument(info_span!("task", name)));
+    }
+
+    /// Is cancelled when the member shuts down.
+    pub(crate) fn stopping(&self) -> CancellationToken {
+        self.stop.clone()
     }
 
     /// Ends all tasks, and returns when they have ended.

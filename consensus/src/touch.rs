@@ -96,11 +96,10 @@ impl Teller {
             return Err((heard, "the leader has no usable address".to_owned()));
         };
         let touches = peer::Touches { sessions: heard.iter().map(|session| session.to_wire()).collect() };
-        let mut request = tonic::Request::new(touches);
-        request.set_timeout(wait);
-        match peer.touch(request).await {
-            Ok(_) => Ok(()),
-            Err(status) => Err((heard, status.to_string())),
+        match tokio::time::timeout(wait, peer.touch(touches)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(status)) => Err((heard, status.to_string())),
+            Err(_) => Err((heard, format!("no answer within {wait:?}"))),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What this member answers to the others.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::{BoxStream, StreamExt};
 use openraft::ReadPolicy;
@@ -11,6 +12,7 @@ use proto::peer::raft_server::{Raft as RaftService, RaftServer};
 use proto::peer::{self, snapshot_part};
 use proto::{MemberId, SessionId};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
@@ -27,8 +29,10 @@ use crate::state::Store;
 use crate::tasks::Tasks;
 use crate::types::{LogId, Raft, Snapshot};
 
+/// How long the others may take to hang up when this member stops.
+const HANG_UP_WAIT_MAX: Duration = Duration::from_secs(1);
+
 /// What a member answers with.
-#[derive(Clone)]
 pub(crate) struct Answering {
     pub(crate) raft: Raft,
     /// Where snapshots are received.
@@ -51,10 +55,13 @@ pub(crate) async fn serve(
         .await
         .map_err(|error| Fault::Other(format!("listen for peers at {listen}: {error}")))?;
     let door = Doorkeeper::new(member);
-    let raft = RaftServer::new(answering.clone())
+    let Answering { raft, store, sequencer, expiry } = answering;
+    let stopping = tasks.stopping();
+    let answers = Answers { raft, store, sequencer, expiry, stopping: stopping.clone() };
+    let raft = RaftServer::new(answers.clone())
         .max_decoding_message_size(PEER_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(PEER_MESSAGE_BYTES_MAX);
-    let ensemble = EnsembleServer::new(answering)
+    let ensemble = EnsembleServer::new(answers)
         .max_decoding_message_size(PEER_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(PEER_MESSAGE_BYTES_MAX);
     let server = Server::builder()
@@ -64,18 +71,39 @@ pub(crate) async fn serve(
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .add_service(InterceptedService::new(raft, door))
         .add_service(InterceptedService::new(ensemble, door));
-    // A connection outlives the listener until it is told to end: a member that has stopped must not go on voting.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    tasks.spawn("answer peers", async move {
-        if let Err(error) = server.serve_with_incoming(incoming).await {
-            error!(%error, "no longer listening to peers");
+    tasks.spawn_to_end("answer peers", async move {
+        // A connection outlives the listener until it is told to end, and with it all that a call holds on to.
+        let serving = server.serve_with_incoming_shutdown(incoming, stopping.cancelled());
+        let limit = async {
+            stopping.cancelled().await;
+            tokio::time::sleep(HANG_UP_WAIT_MAX).await;
+        };
+        tokio::select! {
+            served = serving => {
+                if let Err(error) = served {
+                    error!(%error, "no longer listening to peers");
+                }
+            }
+            () = limit => {}
         }
     });
     Ok(())
 }
 
+/// The answers themselves.
+#[derive(Clone)]
+struct Answers {
+    raft: Raft,
+    store: Store,
+    sequencer: Sequencer,
+    expiry: Arc<Expiry>,
+    /// Ends the calls that would otherwise last.
+    stopping: CancellationToken,
+}
+
 #[tonic::async_trait]
-impl RaftService for Answering {
+impl RaftService for Answers {
     type AppendStream = BoxStream<'static, Result<peer::AppendReply, Status>>;
 
     async fn append(
@@ -107,7 +135,8 @@ impl RaftService for Answering {
         });
         let end = futures_util::stream::once(async move { broken.lock().take() })
             .filter_map(|status| std::future::ready(status.map(Err)));
-        Ok(Response::new(Box::pin(replies.chain(end))))
+        let until = self.stopping.clone().cancelled_owned();
+        Ok(Response::new(Box::pin(replies.chain(end).take_until(until))))
     }
 
     async fn heartbeat(
@@ -141,7 +170,7 @@ impl RaftService for Answering {
         request: Request<Streaming<peer::SnapshotPart>>,
     ) -> Result<Response<peer::SnapshotReply>, Status> {
         let mut parts = request.into_inner();
-        let Some(snapshot_part::Part::Head(head)) = next_part(&mut parts).await? else {
+        let Some(snapshot_part::Part::Head(head)) = self.next_part(&mut parts).await? else {
             return Err(Status::invalid_argument("a snapshot begins with its head"));
         };
         let (vote, meta) = message::read_snapshot_head(head)?;
@@ -149,7 +178,7 @@ impl RaftService for Answering {
         let beginning = meta.clone();
         let mut receiver = on_disk(move || SnapshotReceiver::new(&store, beginning)).await?;
         let received = loop {
-            match next_part(&mut parts).await? {
+            match self.next_part(&mut parts).await? {
                 Some(snapshot_part::Part::Piece(piece)) => {
                     receiver = on_disk(move || receiver.push(piece).map(|()| receiver)).await?;
                 }
@@ -177,7 +206,7 @@ impl RaftService for Answering {
 }
 
 #[tonic::async_trait]
-impl Ensemble for Answering {
+impl Ensemble for Answers {
     async fn forward(
         &self,
         request: Request<Streaming<peer::Proposals>>,
@@ -194,6 +223,7 @@ impl Ensemble for Answering {
         };
         tokio::select! {
             biased;
+            () = self.stopping.cancelled() => Err(Status::unavailable("stopping")),
             () = entrance.ended() => Err(Status::aborted("no longer the leader that it was")),
             received = receive => received,
         }
@@ -219,8 +249,16 @@ impl Ensemble for Answering {
     }
 }
 
-async fn next_part(parts: &mut Streaming<peer::SnapshotPart>) -> Result<Option<snapshot_part::Part>, Status> {
-    Ok(parts.message().await?.and_then(|part| part.part))
+impl Answers {
+    async fn next_part(
+        &self,
+        parts: &mut Streaming<peer::SnapshotPart>,
+    ) -> Result<Option<snapshot_part::Part>, Status> {
+        tokio::select! {
+            () = self.stopping.cancelled() => Err(Status::unavailable("stopping")),
+            part = parts.message() => Ok(part?.and_then(|part| part.part)),
+        }
+    }
 }
 
 /// Runs what waits for the disk where waiting holds nobody up.

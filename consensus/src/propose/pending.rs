@@ -200,9 +200,9 @@ impl Queue {
             .keys()
             .filter(|key| match key {
                 Key::Greeting(home) => homes.contains(home),
-                Key::Write(session, attachment, _) => {
-                    machine.session(*session).is_none_or(|session| session.attachment > *attachment)
-                }
+                Key::Write(session, attachment, seq) => machine
+                    .session(*session)
+                    .is_none_or(|session| (session.attachment, session.next_seq) > (*attachment, *seq)),
             })
             .copied()
             .collect();
@@ -319,6 +319,22 @@ mod tests {
         apply(&pending, &open(1), Verdict::Repeat);
         apply(&pending, &open(1), Verdict::Repeat);
         assert_eq!(pending.len(), 0);
+    }
+
+    #[test]
+    fn a_snapshot_settles_what_it_shows_to_be_done() {
+        let mut machine = Machine::new();
+        let Verdict::Opened { session, .. } = machine.apply(&command(&open(1))).verdict else {
+            panic!("not opened")
+        };
+        machine.apply(&command(&write(session.to_wire(), 1)));
+        let pending = Pending::default();
+        let rest = [write(session.to_wire(), 2), open(2)];
+        for proposal in [open(1), write(session.to_wire(), 1), write(99, 1)].iter().chain(&rest) {
+            pending.propose(proposal.clone());
+        }
+        pending.replaced(&machine, Zxid::ZERO);
+        assert_eq!(read(&pending, Place::default(), ALL).0, bytes(&rest));
     }
 
     #[test]
