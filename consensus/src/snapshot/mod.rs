@@ -8,3 +8,6 @@ mod receive;
 
 pub(crate) use receive::SnapshotReceiver;
 pub(crate) use source::{Checksum, SnapshotHandle};
+
+#[cfg(test)]
+mod tests;

@@ -32,3 +32,6 @@ pub(crate) fn wait_until_closed<T>(database: &Weak<T>, name: &str) {
         std::thread::sleep(Duration::from_millis(1));
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;
