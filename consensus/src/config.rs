@@ -90,6 +90,9 @@ impl Config {
             // A leader that crashed then, and simply went on leading in the same term, would write other entries
             // under the numbers of acknowledged ones, and the others would take them for those they have.
             enable_leader_restore: Some(false),
+            // A member that lost its disk comes back with less than it has acknowledged. openraft's default for a leader
+            // that sees this is to panic, which would turn one lost disk into a lost leader.
+            allow_log_reversion: Some(true),
             // With five members a network that is cut in odd ways can leave a leader that reaches one member, and a
             // quorum without it that hears that member only.
             quorum_loss_probe_interval: (self.members.len() >= 5).then(|| 2 * millis(election_max)),
@@ -147,7 +150,6 @@ mod tests {
         // openraft's default was seen to lose acknowledged writes without a word.
         assert_eq!(raft.enable_leader_restore, Some(false));
         assert_eq!(raft.enable_pre_vote, Some(true));
-        assert_ne!(raft.allow_log_reversion, Some(true));
         assert_eq!(raft.quorum_loss_probe_interval, None);
         assert_eq!(config(5).raft().unwrap().quorum_loss_probe_interval, Some(600));
     }

@@ -73,7 +73,7 @@ impl Reporter {
         loop {
             // Copied out at once: a reference held longer would stop Raft itself.
             let now = metrics.borrow_watched().clone();
-            let heard = self.raft.with_raft_state(|state| state.vote_last_modified()).await;
+            let heard = self.raft.with_raft_state(openraft::RaftState::vote_last_modified).await;
             let Ok(heard) = heard else { break };
             let quiet = heard.is_none_or(|heard| heard.elapsed() > self.silence_max);
             self.report(&now, quiet);
@@ -144,8 +144,8 @@ impl Recovery {
     fn look(&mut self, metrics: &RaftMetrics<TypeConfig>) {
         // A new leader may have cut off the end of the log, which then was never acknowledged.
         self.last = self.last.min(metrics.last_log_index);
-        let committed = metrics.cluster_committed.as_ref().map(|committed| committed.index());
-        let applied = metrics.last_applied.as_ref().map(|applied| applied.index());
+        let committed = metrics.cluster_committed.as_ref().map(LogId::index);
+        let applied = metrics.last_applied.as_ref().map(LogId::index);
         // A leader knows what is committed only when it has committed something of its own.
         self.done |= committed.is_some() && committed >= self.last && applied >= self.last;
     }
@@ -161,7 +161,7 @@ fn in_step(metrics: &RaftMetrics<TypeConfig>, silence_max: Duration) -> usize {
             heartbeat.get(id).copied().flatten().is_some_and(|heard| heard.elapsed() <= silence_max)
         })
         .filter(|(_, matched)| {
-            let matched = matched.as_ref().map_or(0, |matched| matched.index());
+            let matched = matched.as_ref().map_or(0, LogId::index);
             metrics.last_log_index.unwrap_or(0).saturating_sub(matched) <= limits::APPEND_ENTRIES_MAX
         })
         .count()

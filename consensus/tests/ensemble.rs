@@ -1,4 +1,5 @@
 //! Members of one process that form an ensemble: what is acknowledged stays, whoever goes and comes back.
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -325,4 +326,31 @@ async fn a_leader_without_a_quorum_says_that_it_is_none() {
     assert!(ensemble.members[&leader].consensus.barrier().await.is_err());
     ensemble.stop_all().await;
     assert!(status.borrow().stopped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_lost_its_disk_is_sent_everything() {
+    let mut ensemble = Ensemble::new(3);
+    ensemble.start_all().await;
+    let leader = ensemble.leader().await;
+    let lost = leader % 3 + 1;
+    let mut client = ensemble.client(leader).await;
+    for number in 0..20 {
+        ensemble.create(&mut client, &format!("/n{number}")).await;
+    }
+    ensemble.agree().await;
+    ensemble.stop(lost).await;
+    std::fs::remove_dir_all(ensemble.dir.path().join(lost.to_string())).unwrap();
+    ensemble.create(&mut client, "/meanwhile").await;
+    ensemble.start(lost).await;
+    ensemble.agree().await;
+    assert_eq!(ensemble.leader().await, leader, "the leader was unseated");
+    ensemble.create(&mut client, "/after").await;
+    let before = ensemble.agree().await;
+    assert!(!ensemble.members[&leader].consensus.status().borrow().stopped);
+
+    ensemble.stop_all().await;
+    ensemble.start_all().await;
+    assert_eq!(ensemble.agree().await, before);
+    ensemble.stop_all().await;
 }

@@ -175,8 +175,7 @@ impl Database {
         let purged = self.message::<image::Position>(&keys::PURGED_KEY)?.map(wire::log_id);
         let start = purged.map_or(0, |purged| purged.index() + 1);
         let mut tail = Tail::new(purged, None, memory);
-        let mut expected = start;
-        for entry in self.entries(start)? {
+        for (expected, entry) in (start..).zip(self.entries(start)?) {
             let entry = entry?;
             if entry.index() != expected {
                 return Err(hole(expected, entry.index()));
@@ -186,7 +185,6 @@ impl Database {
                     "log entry {expected} is older than the one in front of it. {CURE}"
                 )));
             }
-            expected += 1;
             tail.append([entry], 0);
             tail.saved(0);
         }

@@ -135,7 +135,7 @@ impl Writer {
         let mut next = self.jobs.blocking_recv();
         while let Some(job) = next {
             next = match job {
-                Job::Write { changes, progress } => match self.write(changes, progress) {
+                Job::Write { changes, progress } => match self.write(&changes, progress) {
                     Ok(in_the_way) => in_the_way,
                     Err(fault) => {
                         // What was applied stays in the log until it is in the state, so nothing is lost.
@@ -154,15 +154,11 @@ impl Writer {
     }
 
     /// Writes this and what has gathered behind it, in one. Returns the job of another kind that ended the gathering.
-    fn write(
-        &mut self,
-        changes: Vec<(Key, Option<Record>)>,
-        progress: Progress,
-    ) -> Result<Option<Job>, Fault> {
+    fn write(&mut self, changes: &[(Key, Option<Record>)], progress: Progress) -> Result<Option<Job>, Fault> {
         let mut batch = Batch::default();
         let mut records = changes.len();
         let mut last = progress;
-        batch.add(&changes);
+        batch.add(changes);
         let mut in_the_way = None;
         while records < limits::PERSIST_RECORDS_PER_WRITE_MAX {
             match self.jobs.try_recv() {
