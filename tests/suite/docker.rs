@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
+use std::time::Instant;
 
 use harness::audit::audit;
 use harness::ensemble::{four_letter, gives_sessions};
@@ -47,31 +48,39 @@ fn reason_to_skip() -> Option<String> {
 }
 
 fn containers_die_lose_their_network_and_come_back() {
+    let start = Instant::now();
+    let say = |what: &str| eprintln!("{:>4} s: {what}", start.elapsed().as_secs());
     build_image();
     let cluster = Cluster::up();
     cluster.wait_until_serving();
+    say("three containers serve");
     let load = Load::start(&cluster.addresses, 3);
     load.progress(30);
 
     let leader = cluster.leader();
     docker(&["kill", &cluster.container(leader)]);
+    say("the leader's container is killed");
     load.progress(30);
     docker(&["start", &cluster.container(leader)]);
     cluster.wait_until_serving();
     audit(&cluster.addresses, &load.pause());
     load.resume();
+    say("it is back, and nothing is missing");
 
     let cut_off = cluster.leader();
     let network = format!("{}_default", cluster.project);
     docker(&["network", "disconnect", &network, &cluster.container(cut_off)]);
+    say("the new leader's container is cut off");
     let others: Vec<usize> = (0..SERVICES.len()).filter(|index| *index != cut_off).collect();
     wait::until("one of the others led", || others.iter().find(|index| cluster.leads(**index)));
     load.progress(30);
+    say("the others go on without it");
     docker(&["network", "connect", "--alias", SERVICES[cut_off], &network, &cluster.container(cut_off)]);
     cluster.wait_until_serving();
     load.progress(30);
     audit(&cluster.addresses, &load.pause());
     drop(load);
+    say("it is back, and nothing is missing");
 
     for index in 0..SERVICES.len() {
         let container = cluster.container(index);
@@ -85,7 +94,7 @@ fn containers_die_lose_their_network_and_come_back() {
 fn build_image() {
     let binary = corral().unwrap_or_else(|error| panic!("{error:#}"));
     let context = root().join("deploy/docker");
-    must(Command::new(context.join("context.sh")).env("CORRAL_BIN", binary));
+    must(Command::new(context.join("context.sh")).arg(binary));
     must(Command::new("docker").args(["build", "--quiet", "--tag", IMAGE]).arg(&context));
 }
 
