@@ -17,11 +17,12 @@ packages:
 	@deploy/build/packages.sh build
 
 build: packages ## the binary, target/release/corral
-	@$(ROCKSDB) && cargo build --locked --release -p node
+	@$(ROCKSDB) && CORRAL_BUILT_ON="$$(git log -1 --format=%cd --date=iso-strict 2>/dev/null || true)" \
+		cargo build --locked --release -p node
 
 test: packages ## all tests, with real processes and real clients
 	@deploy/build/packages.sh test
-	@$(ROCKSDB) && cargo build --locked -p node && cargo test --locked --workspace
+	@$(ROCKSDB) && cargo test --locked --workspace
 
 lint: fmt doc deny ## format, lints, docs, dependencies; changes nothing
 	@$(ROCKSDB) && cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -38,6 +39,10 @@ deny:
 
 bless: packages ## accept the golden traces as they come out now; then read the diff
 	@$(ROCKSDB) && UPDATE_GOLDENFILES=1 cargo test --locked -p machine --test trace
+
+apache: packages ## what zkCli.sh prints against ZooKeeper itself, written anew; then read the diff
+	@deploy/build/packages.sh test
+	@$(ROCKSDB) && CORRAL_GOLDEN_FROM_APACHE=1 cargo test --locked -p tests --test clients zkcli
 
 image: build ## the container image corral:latest, made from scratch
 	@deploy/docker/context.sh
