@@ -20,6 +20,8 @@ mod state;
 
 mod log;
 
+mod franchise;
+
 mod applier;
 
 mod leader;

@@ -11,6 +11,7 @@ use tracing::{info, warn};
 
 use crate::applier::Applier;
 use crate::barrier::Barrier;
+use crate::franchise::Franchise;
 use crate::leader::{self, Expiry, Sequencer};
 use crate::log::Log;
 use crate::peer::{self, Answering, Peers};
@@ -78,6 +79,7 @@ async fn begin(config: Config, observer: Arc<dyn Observer>, runtime: OwnRuntime)
         opened.map_err(|error| Fault::Other(format!("opening what is on disk was given up: {error}")))??
     };
     let log_store = log.store();
+    let franchise = Franchise::new(&log_store);
     let recovery = Recovery::new(log_store.last());
 
     let tasks = Tasks::default();
@@ -87,10 +89,11 @@ async fn begin(config: Config, observer: Arc<dyn Observer>, runtime: OwnRuntime)
     let replica = Arc::new(Replica::new(machine, hooks, observer));
     let peers = Peers::new(member, config.members.clone());
     let applier = Applier::new(replica.clone(), store.clone(), progress);
-    let raft = Raft::new(member.get(), raft_config, peers.clone(), log_store, applier)
+    let raft = Raft::new(member.get(), raft_config, peers.clone(), log_store.clone(), applier)
         .await
         .map_err(|error| Fault::Other(format!("the log and the state do not fit each other: {error}")))?;
 
+    tasks.spawn("earn the vote", franchise.clone().earn(raft.clone(), log_store));
     let leadership = leader::follow(&tasks, &raft);
     let sequencer = Sequencer::start(&tasks, raft.clone(), leadership.clone());
     let silence_max = config.silence_max();
@@ -112,7 +115,7 @@ async fn begin(config: Config, observer: Arc<dyn Observer>, runtime: OwnRuntime)
     let disks = Disks { log, store: store.clone() };
     let engine = Engine { raft: raft.clone(), tasks: tasks.clone(), status: status_sender, disks, runtime };
     let member = Member { replica, pending, barrier, touches, status, engine: Mutex::new(Some(engine)) };
-    if let Err(fault) = join(&config, raft, store, sequencer, expiry, &tasks).await {
+    if let Err(fault) = join(&config, raft, franchise, store, sequencer, expiry, &tasks).await {
         member.stop().await;
         return Err(fault);
     }
@@ -123,13 +126,14 @@ async fn begin(config: Config, observer: Arc<dyn Observer>, runtime: OwnRuntime)
 async fn join(
     config: &Config,
     raft: Raft,
+    franchise: Franchise,
     store: Store,
     sequencer: Sequencer,
     expiry: Arc<Expiry>,
     tasks: &Tasks,
 ) -> Result<(), Fault> {
     if let Some(listen) = config.listen.as_deref().filter(|_| config.members.len() > 1) {
-        let answering = Answering { raft: raft.clone(), store, sequencer, expiry };
+        let answering = Answering { raft: raft.clone(), franchise, store, sequencer, expiry };
         peer::serve(tasks, config.member, listen, answering).await?;
     }
     let failed = |error: &dyn std::fmt::Display| Fault::Other(format!("begin an ensemble: {error}"));

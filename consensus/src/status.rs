@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver;
+use openraft::type_config::TypeConfigExt;
 use openraft::{Instant as _, RaftMetrics, ServerState};
 use proto::{MemberId, limits};
 use tokio::sync::watch;
@@ -67,6 +68,8 @@ pub(crate) struct Reporter {
 impl Reporter {
     /// Reports whatever changes, until Raft has stopped.
     pub(crate) async fn run(mut self) {
+        // Raft begins with what it knew of the leader when it was stopped. Nobody has been heard since.
+        let started = TypeConfig::now();
         let mut metrics = self.raft.metrics();
         let mut ticks = tokio::time::interval(self.period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -75,7 +78,7 @@ impl Reporter {
             let now = metrics.borrow_watched().clone();
             let heard = self.raft.with_raft_state(openraft::RaftState::vote_last_modified).await;
             let Ok(heard) = heard else { break };
-            let quiet = heard.is_none_or(|heard| heard.elapsed() > self.silence_max);
+            let quiet = heard.is_none_or(|heard| heard < started || heard.elapsed() > self.silence_max);
             self.report(&now, quiet);
             let changed = tokio::select! {
                 changed = metrics.changed() => changed.is_ok(),

@@ -354,3 +354,33 @@ async fn a_member_that_lost_its_disk_is_sent_everything() {
     assert_eq!(ensemble.agree().await, before);
     ensemble.stop_all().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_lost_its_disk_does_not_help_to_elect_one_that_lacks_what_was_acknowledged() {
+    let mut ensemble = Ensemble::new(3);
+    ensemble.start_all().await;
+    let leader = ensemble.leader().await;
+    let (behind, forgetful) = (leader % 3 + 1, (leader + 1) % 3 + 1);
+    let mut client = ensemble.client(leader).await;
+    ensemble.create(&mut client, "/seen-by-all").await;
+    ensemble.agree().await;
+    ensemble.stop(behind).await;
+    ensemble.create(&mut client, "/acknowledged").await;
+    ensemble.stop_all().await;
+    std::fs::remove_dir_all(ensemble.dir.path().join(forgetful.to_string())).unwrap();
+
+    // These two are a majority, and neither has what was acknowledged.
+    ensemble.start(behind).await;
+    ensemble.start(forgetful).await;
+    let mut status = ensemble.members[&behind].consensus.status();
+    let elected = status.wait_for(|status| status.leader.is_some());
+    assert!(tokio::time::timeout(Duration::from_secs(3), elected).await.is_err(), "one was elected");
+
+    ensemble.start(leader).await;
+    ensemble.agree().await;
+    let seen = ensemble.members[&forgetful].consensus.read(|machine| {
+        machine.records().any(|record| format!("{:?}", record.key()).contains("/acknowledged"))
+    });
+    assert!(seen);
+    ensemble.stop_all().await;
+}

@@ -36,6 +36,8 @@ pub(super) struct Found {
     pub(super) tail: Tail,
     pub(super) vote: Option<Vote>,
     pub(super) committed: Option<LogId>,
+    /// Whether this member has not yet caught up with a leader since the log was made.
+    pub(super) new: bool,
 }
 
 impl Database {
@@ -154,6 +156,7 @@ impl Database {
                 let mut batch = WriteBatch::default();
                 batch.put(keys::FORMAT_KEY, keys::FORMAT.to_be_bytes());
                 batch.put(keys::MEMBER_KEY, member.get().to_be_bytes());
+                batch.put(keys::NEW_KEY, []);
                 self.clone().write(batch, true)
             }
             (Some(format), _) if format != keys::FORMAT => Err(Fault::Other(format!(
@@ -190,6 +193,7 @@ impl Database {
         }
         let committed = self.message::<image::Position>(&keys::COMMITTED_KEY)?.map(wire::log_id);
         Ok(Found {
+            new: self.get(&keys::NEW_KEY)?.is_some(),
             vote: self.message::<image::Vote>(&keys::VOTE_KEY)?.map(wire::read_vote),
             // They go to disk in one order, so this changes nothing; were it otherwise, openraft could not start.
             committed: committed.min(tail.last()),

@@ -24,6 +24,9 @@ pub(super) const PURGED_KEY: [u8; 1] = [4];
 /// `tag` → `image.Position` up to which a quorum has acknowledged; never ahead of the entries themselves
 pub(super) const COMMITTED_KEY: [u8; 1] = [5];
 
+/// `tag` → nothing; there until this member has once caught up with a leader, see `franchise`
+pub(super) const NEW_KEY: [u8; 1] = [6];
+
 /// `tag index:u64be` → an entry, as `record` has it
 const ENTRY_TAG: u8 = 16;
 

@@ -12,9 +12,7 @@ mod thread;
 
 mod store;
 
-pub(crate) use store::Log;
-#[cfg(test)]
-pub(crate) use store::LogStore;
+pub(crate) use store::{Log, LogStore};
 
 #[cfg(test)]
 mod tests;

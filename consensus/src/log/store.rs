@@ -33,12 +33,12 @@ impl Log {
     /// A [`Fault`] if it is not this member's, or damaged, or has a hole.
     pub(crate) fn open(dir: &Path, member: MemberId, sync_delay: Duration) -> Result<Self, Fault> {
         let (database, found) = Database::open(dir, member, sync_delay, limits::LOG_CACHE_BYTES_MAX)?;
-        let Found { tail, vote, committed } = found;
+        let Found { tail, vote, committed, new } = found;
         let (jobs, receiver) = mpsc::channel(limits::LOG_JOBS_PER_SYNC_MAX);
         let newest = Arc::new(Newest { tail: Mutex::new(tail), room: Notify::new() });
         let thread = thread::start(database.clone(), database.clone(), receiver, newest.clone())
             .map_err(|error| Fault::Other(format!("start the log thread: {error}")))?;
-        let known = Arc::new(Mutex::new(Known { vote, committed, asked: 0 }));
+        let known = Arc::new(Mutex::new(Known { vote, committed, new, asked: 0 }));
         Ok(Self { store: LogStore { database, newest, known, jobs }, thread })
     }
 
@@ -87,6 +87,8 @@ impl Saved for Newest {
 struct Known {
     vote: Option<Vote>,
     committed: Option<LogId>,
+    /// Whether this member has not yet caught up with a leader since the log was made.
+    new: bool,
     asked: Ticket,
 }
 
@@ -99,6 +101,16 @@ impl LogStore {
     /// Up to where a quorum was known to have acknowledged.
     pub(crate) fn committed(&self) -> Option<LogId> {
         self.known.lock().committed
+    }
+
+    /// Whether this member has not yet caught up with a leader since the log was made.
+    pub(crate) fn is_new(&self) -> bool {
+        self.known.lock().new
+    }
+
+    /// This member has caught up with a leader.
+    pub(crate) async fn grow_up(&self) -> Result<(), io::Error> {
+        self.ask(Job::GrownUp).await
     }
 
     fn ticket(&self) -> Ticket {
@@ -172,7 +184,6 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
         let (saved, receiver) = oneshot::channel();
-        self.ticket();
         self.ask(Job::Vote { vote: *vote, saved }).await?;
         receiver.await.map_err(|_| io::Error::other("the log thread has stopped"))??;
         self.known.lock().vote = Some(*vote);
@@ -181,7 +192,6 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {
         self.known.lock().committed = committed;
-        self.ticket();
         self.ask(Job::Committed(committed)).await
     }
 
@@ -198,19 +208,17 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let ticket = self.ticket();
         // They can be read when this returns, long before they are on disk.
         self.newest.tail.lock().append(entries.iter().cloned(), ticket);
-        self.ask(Job::Append { entries, flushed }).await?;
+        self.ask(Job::Append { entries, ticket, flushed }).await?;
         self.wait_for_room().await
     }
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> Result<(), io::Error> {
         let from = last.map_or(0, |last| last.index() + 1);
-        self.ticket();
         self.newest.tail.lock().truncate(last);
         self.ask(Job::Truncate { from }).await
     }
 
     async fn purge(&mut self, upto: LogId) -> Result<(), io::Error> {
-        self.ticket();
         let from = {
             let mut tail = self.newest.tail.lock();
             let from = tail.start();
@@ -218,8 +226,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             from
         };
         if from > upto.index() {
-            // Asked for a second time. The ticket is spent, so the job must follow.
-            return self.ask(Job::Committed(self.committed())).await;
+            // Asked for a second time.
+            return Ok(());
         }
         self.ask(Job::Purge { from, upto }).await
     }

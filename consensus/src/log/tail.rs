@@ -12,7 +12,7 @@ use openraft::entry::RaftEntry;
 use super::record;
 use crate::types::{Entry, LogId};
 
-/// Counts what was handed to the log thread, in order; what it has saved is told by the same number.
+/// Counts the appends that were handed to the log thread, in order; what it has saved is told by the same number.
 pub(super) type Ticket = u64;
 
 /// Invariants:

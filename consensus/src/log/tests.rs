@@ -283,7 +283,11 @@ impl Bench {
 
     fn append(&self, index: u64) -> impl Future<Output = Result<(), std::io::Error>> + use<> {
         let (flushed, done) = TypeConfig::oneshot();
-        let job = Job::Append { entries: vec![entry(1, index)], flushed: IOFlushed::signal(flushed) };
+        let job = Job::Append {
+            entries: vec![entry(1, index)],
+            ticket: index + 1,
+            flushed: IOFlushed::signal(flushed),
+        };
         self.jobs.blocking_send(job).unwrap();
         async { done.await.unwrap() }
     }
@@ -310,7 +314,7 @@ fn what_gathers_behind_a_sync_is_one_write() {
     }
     vote.blocking_recv().unwrap().unwrap();
     assert_eq!(*bench.writes.lock(), [true, true]);
-    assert_eq!(*bench.told.0.lock(), [1, 101]);
+    assert_eq!(*bench.told.0.lock(), [1, 100]);
     drop(bench.jobs);
     bench.thread.join().unwrap();
 }

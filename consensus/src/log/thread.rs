@@ -21,15 +21,16 @@ use crate::{Fault, wire};
 /// What is to be put on disk, in this order and no other: a vote before the entries of its term, a truncation before
 /// the entries that take the place of the old ones, entries before the word that they are committed.
 pub(super) enum Job {
-    Append { entries: Vec<Entry>, flushed: IOFlushed<TypeConfig> },
+    Append { entries: Vec<Entry>, ticket: Ticket, flushed: IOFlushed<TypeConfig> },
     Vote { vote: Vote, saved: oneshot::Sender<Result<(), io::Error>> },
     Committed(Option<LogId>),
+    GrownUp,
     Truncate { from: u64 },
     Purge { from: u64, upto: LogId },
     Stop,
 }
 
-/// Who is told how far the log on disk has come: the ticket of the last job that is there.
+/// Who is told how far the log on disk has come: the ticket of the last append that is there.
 pub(super) trait Saved: Send + 'static {
     fn saved(&self, ticket: Ticket);
 }
@@ -44,7 +45,7 @@ pub(super) fn start<D: Disk>(
 ) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new()
         .name("log".to_owned())
-        .spawn(move || Writer { database, disk, jobs, saved, done: 0, buffer: Vec::new() }.run())
+        .spawn(move || Writer { database, disk, jobs, saved, buffer: Vec::new() }.run())
 }
 
 struct Writer<D, S> {
@@ -52,7 +53,6 @@ struct Writer<D, S> {
     disk: D,
     jobs: mpsc::Receiver<Job>,
     saved: S,
-    done: Ticket,
     buffer: Vec<u8>,
 }
 
@@ -66,8 +66,10 @@ enum Waiting {
 struct Gathered {
     batch: WriteBatch,
     waiting: Vec<Waiting>,
-    jobs: u64,
+    jobs: usize,
     bytes: usize,
+    /// The last append among them.
+    appended: Option<Ticket>,
     sync: bool,
     purged: Option<u64>,
     stop: bool,
@@ -94,7 +96,7 @@ impl<D: Disk, S: Saved> Writer<D, S> {
         let mut next = Some(first);
         while let Some(job) = next {
             self.add(job, &mut gathered);
-            let full = gathered.jobs >= limits::LOG_JOBS_PER_SYNC_MAX as u64
+            let full = gathered.jobs >= limits::LOG_JOBS_PER_SYNC_MAX
                 || gathered.bytes >= limits::LOG_BYTES_PER_SYNC_MAX;
             next = if full || gathered.stop { None } else { self.jobs.try_recv().ok() };
         }
@@ -104,7 +106,8 @@ impl<D: Disk, S: Saved> Writer<D, S> {
     fn add(&mut self, job: Job, gathered: &mut Gathered) {
         gathered.jobs += 1;
         match job {
-            Job::Append { entries, flushed } => {
+            Job::Append { entries, ticket, flushed } => {
+                gathered.appended = Some(ticket);
                 self.database.put_entries(&mut gathered.batch, &entries, &mut self.buffer);
                 gathered.bytes += entries.iter().map(record::size).sum::<usize>();
                 gathered.waiting.push(Waiting::Entries(flushed));
@@ -119,6 +122,8 @@ impl<D: Disk, S: Saved> Writer<D, S> {
             Job::Committed(Some(committed)) => {
                 gathered.batch.put(keys::COMMITTED_KEY, wire::position(&committed).encode_to_vec());
             }
+            // If this is lost the member only has to catch up again.
+            Job::GrownUp => gathered.batch.delete(keys::NEW_KEY),
             Job::Committed(None) => gathered.batch.delete(keys::COMMITTED_KEY),
             Job::Truncate { from } => self.database.delete_entries(&mut gathered.batch, from, None),
             Job::Purge { from, upto } => {
@@ -134,7 +139,7 @@ impl<D: Disk, S: Saved> Writer<D, S> {
     }
 
     fn write(&mut self, gathered: Gathered) -> Result<(), Fault> {
-        let Gathered { batch, waiting, jobs, sync, purged, stop, .. } = gathered;
+        let Gathered { batch, waiting, appended, sync, purged, stop, .. } = gathered;
         // At the end the last word on what is committed is made firm too.
         if let Err(fault) = self.disk.write(batch, sync || stop) {
             for waiting in waiting {
@@ -142,8 +147,9 @@ impl<D: Disk, S: Saved> Writer<D, S> {
             }
             return Err(fault);
         }
-        self.done += jobs;
-        self.saved.saved(self.done);
+        if let Some(ticket) = appended {
+            self.saved.saved(ticket);
+        }
         for waiting in waiting {
             waiting.tell(Ok(()));
         }
@@ -160,7 +166,7 @@ impl<D: Disk, S: Saved> Writer<D, S> {
             match job {
                 Job::Append { flushed, .. } => flushed.io_completed(error),
                 Job::Vote { saved, .. } => Waiting::Vote(saved).tell(error),
-                Job::Committed(_) | Job::Truncate { .. } | Job::Purge { .. } | Job::Stop => {}
+                Job::Committed(_) | Job::GrownUp | Job::Truncate { .. } | Job::Purge { .. } | Job::Stop => {}
             }
         }
     }

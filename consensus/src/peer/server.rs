@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::stream::{BoxStream, StreamExt};
 use openraft::ReadPolicy;
+use openraft::raft::VoteRequest;
 use parking_lot::Mutex;
 use proto::limits::PEER_MESSAGE_BYTES_MAX;
 use proto::peer::ensemble_server::{Ensemble, EnsembleServer};
@@ -20,6 +21,7 @@ use tonic::{Request, Response, Status, Streaming};
 use tracing::{debug, error};
 
 use crate::Fault;
+use crate::franchise::Franchise;
 use crate::leader::{Expiry, Sequencer};
 use crate::peer::dial::{CONNECTION_WINDOW_BYTES, KEEP_ALIVE, STREAM_WINDOW_BYTES};
 use crate::peer::introduction::Doorkeeper;
@@ -27,7 +29,7 @@ use crate::peer::message;
 use crate::snapshot::SnapshotReceiver;
 use crate::state::Store;
 use crate::tasks::Tasks;
-use crate::types::{LogId, Raft, Snapshot};
+use crate::types::{LogId, Raft, Snapshot, TypeConfig};
 
 /// How long the others may take to hang up when this member stops.
 const HANG_UP_WAIT_MAX: Duration = Duration::from_secs(1);
@@ -35,6 +37,7 @@ const HANG_UP_WAIT_MAX: Duration = Duration::from_secs(1);
 /// What a member answers with.
 pub(crate) struct Answering {
     pub(crate) raft: Raft,
+    pub(crate) franchise: Franchise,
     /// Where snapshots are received.
     pub(crate) store: Store,
     pub(crate) sequencer: Sequencer,
@@ -55,9 +58,9 @@ pub(crate) async fn serve(
         .await
         .map_err(|error| Fault::Other(format!("listen for peers at {listen}: {error}")))?;
     let door = Doorkeeper::new(member);
-    let Answering { raft, store, sequencer, expiry } = answering;
+    let Answering { raft, franchise, store, sequencer, expiry } = answering;
     let stopping = tasks.stopping();
-    let answers = Answers { raft, store, sequencer, expiry, stopping: stopping.clone() };
+    let answers = Answers { raft, franchise, store, sequencer, expiry, stopping: stopping.clone() };
     let raft = RaftServer::new(answers.clone())
         .max_decoding_message_size(PEER_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(PEER_MESSAGE_BYTES_MAX);
@@ -95,11 +98,22 @@ pub(crate) async fn serve(
 #[derive(Clone)]
 struct Answers {
     raft: Raft,
+    franchise: Franchise,
     store: Store,
     sequencer: Sequencer,
     expiry: Arc<Expiry>,
     /// Ends the calls that would otherwise last.
     stopping: CancellationToken,
+}
+
+impl Answers {
+    /// Refuses to vote where a vote that was given before may have been forgotten.
+    fn check_franchise(&self, request: &VoteRequest<TypeConfig>) -> Result<(), Status> {
+        if self.franchise.may_vote_for(request.last_log_id) {
+            return Ok(());
+        }
+        Err(Status::failed_precondition("does not vote before it has caught up, because its log is new"))
+    }
 }
 
 #[tonic::async_trait]
@@ -155,12 +169,14 @@ impl RaftService for Answers {
         request: Request<peer::VoteRequest>,
     ) -> Result<Response<peer::VoteReply>, Status> {
         let request = message::read_vote_request(request.into_inner())?;
+        self.check_franchise(&request)?;
         let response = self.raft.pre_vote(request).await.map_err(stopped)?;
         Ok(Response::new(message::vote_reply(&response)))
     }
 
     async fn vote(&self, request: Request<peer::VoteRequest>) -> Result<Response<peer::VoteReply>, Status> {
         let request = message::read_vote_request(request.into_inner())?;
+        self.check_franchise(&request)?;
         let response = self.raft.vote(request).await.map_err(stopped)?;
         Ok(Response::new(message::vote_reply(&response)))
     }
