@@ -11,10 +11,13 @@ use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use proto::limits;
 
 use crate::replica::Replica;
-use crate::snapshot::{SnapshotHandle, SnapshotReceiver};
+use crate::snapshot::{Snapshot, SnapshotHandle, SnapshotReceiver};
 use crate::state::{Incoming, Progress, Store};
-use crate::types::{Batch, Entry, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
+use crate::types::{Batch, Entry, LogId, SnapshotMeta, StoredMembership, TypeConfig};
 use crate::{Fault, entry};
+
+/// The consensus of this member, with its own way to apply.
+pub(crate) type Raft = openraft::Raft<TypeConfig, Applier>;
 
 /// Applies what is committed to the replica, and hands what changed to the store behind it. Never touches a disk.
 pub(crate) struct Applier {

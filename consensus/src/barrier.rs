@@ -10,10 +10,10 @@ use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
 use crate::Unavailable;
+use crate::applier::Raft;
 use crate::leader::Leadership;
 use crate::peer::Peers;
 use crate::tasks::Tasks;
-use crate::types::Raft;
 
 /// How long to wait before the leader is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(5);

@@ -46,12 +46,14 @@ pub struct Timing {
 }
 
 impl Default for Timing {
-    /// For members that are close to each other: a leader that dies is replaced within about half a second.
+    /// For members that are close to each other: a leader that dies is replaced in less than half a second. Its
+    /// followers wait out `election_max`, and then each a time of its own between the two. A vote costs a sync on
+    /// two disks, so where a sync takes tens of milliseconds these must be raised.
     fn default() -> Self {
         Self {
-            heartbeat: Duration::from_millis(50),
-            election_min: Duration::from_millis(150),
-            election_max: Duration::from_millis(300),
+            heartbeat: Duration::from_millis(40),
+            election_min: Duration::from_millis(120),
+            election_max: Duration::from_millis(200),
         }
     }
 }
@@ -151,7 +153,7 @@ mod tests {
         assert_eq!(raft.enable_leader_restore, Some(false));
         assert_eq!(raft.enable_pre_vote, Some(true));
         assert_eq!(raft.quorum_loss_probe_interval, None);
-        assert_eq!(config(5).raft().unwrap().quorum_loss_probe_interval, Some(600));
+        assert_eq!(config(5).raft().unwrap().quorum_loss_probe_interval, Some(400));
     }
 
     #[test]

@@ -12,8 +12,9 @@ use openraft::RaftMetrics;
 use openraft::async_runtime::WatchReceiver;
 use tracing::{info, warn};
 
+use crate::applier::Raft;
 use crate::log::LogStore;
-use crate::types::{LogId, Raft, TypeConfig};
+use crate::types::{LogId, TypeConfig};
 
 /// The right to vote. Cloning shares it.
 #[derive(Clone)]

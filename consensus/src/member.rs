@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::applier::Applier;
+use crate::applier::{Applier, Raft};
 use crate::barrier::Barrier;
 use crate::franchise::Franchise;
 use crate::leader::{self, Expiry, Sequencer};
@@ -21,7 +21,6 @@ use crate::state::Store;
 use crate::status::{Recovery, Reporter};
 use crate::tasks::Tasks;
 use crate::touch::Touches;
-use crate::types::Raft;
 use crate::{Config, Fault, Observer, Status};
 
 /// A member that runs. What its clients use is here for as long as anybody holds it; the rest goes at shutdown.

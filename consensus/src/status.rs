@@ -10,7 +10,8 @@ use proto::{MemberId, limits};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-use crate::types::{LogId, Raft, TypeConfig};
+use crate::applier::Raft;
+use crate::types::{LogId, TypeConfig};
 
 /// What this member is in the ensemble.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

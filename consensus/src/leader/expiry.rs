@@ -12,12 +12,12 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tracing::info;
 
+use crate::applier::Raft;
 use crate::entry;
 use crate::leader::deadlines::Deadlines;
 use crate::leader::{Leadership, Sequencer};
 use crate::replica::{Hook, Replica};
 use crate::tasks::Tasks;
-use crate::types::Raft;
 
 /// When each session is overdue, while this member leads; nothing while it does not.
 #[derive(Debug)]
@@ -165,8 +165,12 @@ impl Duty {
     }
 
     fn hears_quorum(&self) -> bool {
-        let heard = self.raft.metrics().borrow_watched().last_quorum_acked;
-        heard.is_some_and(|heard| heard.into_inner().elapsed() <= self.silence_max)
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        // A member alone is its own quorum, and nobody acknowledges anything to it.
+        let alone = metrics.membership_config.membership().voter_ids().count() == 1;
+        alone
+            || metrics.last_quorum_acked.is_some_and(|heard| heard.into_inner().elapsed() <= self.silence_max)
     }
 }
 

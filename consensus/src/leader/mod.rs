@@ -14,8 +14,8 @@ use tokio::sync::watch;
 pub(crate) use expiry::Expiry;
 pub(crate) use sequencer::{EpochEnded, Sequencer};
 
+use crate::applier::Raft;
 use crate::tasks::Tasks;
-use crate::types::Raft;
 
 /// Who leads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -18,11 +18,12 @@ use proto::limits::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, BATCHES_IN_FLIGHT_M
 use tokio::sync::{mpsc, watch};
 use tracing::debug;
 
+use crate::applier::Raft;
 use crate::clock::Clock;
 use crate::entry;
 use crate::leader::Leadership;
 use crate::tasks::Tasks;
-use crate::types::{Batch, Raft};
+use crate::types::Batch;
 
 /// How long a leader that was refused waits before it tries again. A refusal is mostly that of a new leader which a
 /// quorum has not answered yet, and that takes a round trip.
@@ -242,9 +243,12 @@ mod tests {
 
     type Answer = oneshot::Sender<Result<(), Refused>>;
 
+    /// A term, the sessions that an entry names, and whom to tell what became of it.
+    type Noted = (u64, Vec<i64>, Option<Answer>);
+
     /// A log that answers when it is told to.
     #[derive(Clone, Default)]
-    struct Paper(Arc<Mutex<Vec<(u64, Vec<i64>, Option<Answer>)>>>);
+    struct Paper(Arc<Mutex<Vec<Noted>>>);
 
     impl Log for Paper {
         async fn confirm(&self) -> Result<(), Refused> {

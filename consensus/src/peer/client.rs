@@ -20,8 +20,8 @@ use tonic::{Request, Status};
 
 use crate::peer::dial::{CONNECT_WAIT_MAX, Line, Peers};
 use crate::peer::message;
-use crate::snapshot::{Checksum, SnapshotHandle};
-use crate::types::{LogId, Snapshot, TypeConfig, Vote};
+use crate::snapshot::{Checksum, Snapshot, SnapshotHandle};
+use crate::types::{LogId, TypeConfig, Vote};
 
 /// How long Raft waits before it calls again a member that could not be reached: soon, because a member that comes
 /// back is needed, and not at once, because a connection that is refused costs both of them something.

@@ -21,15 +21,16 @@ use tonic::{Request, Response, Status, Streaming};
 use tracing::{debug, error};
 
 use crate::Fault;
+use crate::applier::Raft;
 use crate::franchise::Franchise;
 use crate::leader::{Expiry, Sequencer};
 use crate::peer::dial::{CONNECTION_WINDOW_BYTES, KEEP_ALIVE, STREAM_WINDOW_BYTES};
 use crate::peer::introduction::Doorkeeper;
 use crate::peer::message;
-use crate::snapshot::SnapshotReceiver;
+use crate::snapshot::{Snapshot, SnapshotReceiver};
 use crate::state::Store;
 use crate::tasks::Tasks;
-use crate::types::{LogId, Raft, Snapshot, TypeConfig};
+use crate::types::{LogId, TypeConfig};
 
 /// How long the others may take to hang up when this member stops.
 const HANG_UP_WAIT_MAX: Duration = Duration::from_secs(1);

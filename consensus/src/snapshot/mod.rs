@@ -9,5 +9,8 @@ mod receive;
 pub(crate) use receive::SnapshotReceiver;
 pub(crate) use source::{Checksum, SnapshotHandle};
 
+/// A snapshot, as openraft names it.
+pub(crate) type Snapshot = openraft::alias::SnapshotOf<crate::types::TypeConfig, SnapshotHandle>;
+
 #[cfg(test)]
 mod tests;

@@ -146,7 +146,7 @@ fn our_own_keys_are_checked_together() {
     );
     check(
         "corral.heartbeatMs=200",
-        "a leader is heard of every 200 ms and replaced after 150 to 300 ms of silence: corral.heartbeatMs, \
+        "a leader is heard of every 200 ms and replaced after 120 to 200 ms of silence: corral.heartbeatMs, \
          corral.electionTimeoutMinMs and corral.electionTimeoutMaxMs must grow in this order",
     );
     check(

@@ -7,8 +7,8 @@ use super::request::{read_body, read_header, read_write};
 use super::{Malformed, connect, frame, reply};
 use crate::request::{Auth, Create, Greeting, Read, Request, SetWatches, WatcherType, Write};
 use crate::{
-    Acl, Code, Event, EventKind, Id, OpCode, Permissions, Reply, SessionId, Stat, Text, Version, Xid,
-    ZnodePath, Zxid,
+    Acl, Code, EventKind, Id, OpCode, Permissions, Reply, SessionId, Stat, Text, Version, Xid, ZnodePath,
+    Zxid,
 };
 
 // --- the format's own primitives, written a second time and in another way --------------------------------------
@@ -550,7 +550,7 @@ fn notifications_are_written() {
             (EventKind::ChildrenChanged, 4),
         ] {
             let mut out = BytesMut::new();
-            reply::write_event(&mut out, &Event { zxid, kind, path: path("/a") });
+            reply::write_event(&mut out, zxid, kind, "/a");
             assert_eq!(
                 out.to_vec(),
                 all([int(30), int(-1), long(number), int(0), int(wire), int(3), text("/a")])
