@@ -400,7 +400,7 @@ async fn the_watches_of_a_returning_client_are_compared() {
             }
         }))
         .await;
-    client.expect(&["event 3 /a", "event 2 /gone", "event 1 /a", "-8/0"]).await;
+    client.expect(&["event 2 /gone", "event 1 /a", "event 3 /a", "-8/0"]).await;
     client.send(&create(3, "/later", 0)).await;
     client.send(&create(4, "/a/b", 0)).await;
     client.expect(&["event 1 /later", "3/0", "event 4 /a", "4/0"]).await;

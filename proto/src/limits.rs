@@ -108,3 +108,23 @@ pub const SNAPSHOT_CHUNKS_AHEAD_MAX: usize = 4;
 
 /// Transactions applied under one hold of the replica's lock; readers get their turn in between.
 pub const APPLY_TRANSACTIONS_PER_LOCK_MAX: usize = 256;
+
+// --- what is remembered for those who come back --------------------------------------------------------------
+
+/// Changes of znodes that the world remembers: 40 seconds, the longest timeout of a session at the default tick, at
+/// 25,000 changes a second. Beyond it the oldest transaction is forgotten, and questions that reach back behind it are
+/// answered by comparing stats, as ZooKeeper does. What is remembered is part of the replicated world: all members
+/// must have the same bound.
+pub const HISTORY_CHANGES_MAX: usize = 1 << 20;
+
+/// Bytes that the remembered changes are reckoned to take, with the same consequence and under the same condition as
+/// [`HISTORY_CHANGES_MAX`].
+pub const HISTORY_BYTES_MAX: u64 = 256 << 20;
+
+/// Missed events that one list of persistent watches is told in full. Beyond it each znode's last event is told, and
+/// the ones before it are left out.
+pub const CATCH_UP_EVENTS_MAX: usize = 16_384;
+
+/// Znodes that are looked at, where history does not reach back far enough, for what is new below recursive watches.
+/// What stands behind them is not told.
+pub const CATCH_UP_ZNODES_MAX: usize = 65_536;

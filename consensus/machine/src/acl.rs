@@ -19,6 +19,13 @@ pub fn permits(acl: &[Acl], who: Identities<'_>, wanted: Permissions) -> bool {
         || who.proved.iter().any(|id| id.scheme == "super")
 }
 
+/// Whether everybody may read, whoever it is: most znodes are so.
+pub(crate) fn is_readable(acl: &[Acl]) -> bool {
+    let everybody = |id: &Id| id.scheme == "world" && id.id == "anyone";
+    acl.is_empty()
+        || acl.iter().any(|entry| entry.permissions.intersects(Permissions::READ) && everybody(&entry.id))
+}
+
 /// Like [`permits`], as the refusal that it comes to.
 pub(crate) fn require(acl: &[Acl], who: Identities<'_>, wanted: Permissions) -> Result<(), Code> {
     if permits(acl, who, wanted) { Ok(()) } else { Err(Code::NoAuth) }

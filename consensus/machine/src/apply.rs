@@ -5,6 +5,7 @@ use proto::{Attachment, Code, Id, Seq, SessionId, Text, Zxid};
 use smallvec::SmallVec;
 
 use crate::command::{Act, Command, Home, Identities, Operation, PASSWORD_BYTES};
+use crate::history::{History, HistoryBounds};
 use crate::image::WorldRecord;
 use crate::outcome::{Applied, Change, Verdict};
 use crate::session::{Admission, Session, Sessions};
@@ -15,12 +16,14 @@ use crate::txn::{Txn, delete_ephemerals};
 ///
 /// Invariants, besides those of its parts:
 /// * who owns an ephemeral znode is a living session;
-/// * nothing is newer than the last zxid.
+/// * nothing is newer than the last zxid;
+/// * what happened since `world.forgotten` is in the history, and nothing else.
 #[derive(Debug)]
 pub struct Machine {
     pub(crate) world: WorldRecord,
     pub(crate) tree: Tree,
     pub(crate) sessions: Sessions,
+    pub(crate) history: History,
     /// The world as it stood when its changes were last taken.
     pub(crate) taken: Option<WorldRecord>,
 }
@@ -34,7 +37,13 @@ impl Default for Machine {
 impl Machine {
     /// An empty world: `/`, `/zookeeper`, `/zookeeper/quota` and `/zookeeper/config`.
     pub fn new() -> Self {
-        Self { world: WorldRecord::default(), tree: Tree::new(), sessions: Sessions::default(), taken: None }
+        Self {
+            world: WorldRecord::default(),
+            tree: Tree::new(),
+            sessions: Sessions::default(),
+            history: History::new(HistoryBounds::default(), Zxid::ZERO),
+            taken: None,
+        }
     }
 
     /// The only way the world changes.
@@ -53,6 +62,10 @@ impl Machine {
             }
             Act::Expire { session, attachment } => self.expire(*session, *attachment),
         };
+        if !changes.is_empty() {
+            self.history.record(&mut self.tree, self.world.last_zxid, &changes);
+            self.world.forgotten = self.history.forgotten();
+        }
         Applied { zxid: self.world.last_zxid, verdict, changes }
     }
 
@@ -60,6 +73,11 @@ impl Machine {
     pub fn assert_invariants(&self) {
         self.tree.assert_invariants();
         self.sessions.assert_invariants();
+        self.history.assert_invariants(&self.tree);
+        assert_eq!(self.history.forgotten(), self.world.forgotten, "what is forgotten");
+        for record in self.history.records() {
+            assert!(record.zxid <= self.world.last_zxid, "{} comes from the future", record.zxid);
+        }
         for owner in self.tree.owners() {
             assert!(self.sessions.get(owner).is_some(), "ephemerals have outlived session {owner}");
         }

@@ -7,7 +7,9 @@
 use proto::Acl;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::history::HistoryRecord;
 use crate::image::{Record, ZnodeRecord};
+use crate::outcome::ChangeKind;
 use crate::session::Session;
 
 /// The checksum of these records.
@@ -33,6 +35,7 @@ impl Line {
                 self.0.push(0);
                 self.number(world.last_zxid.get());
                 self.signed(world.now);
+                self.number(world.forgotten.get());
             }
             Record::Session(session) => {
                 self.0.push(1);
@@ -41,6 +44,10 @@ impl Line {
             Record::Znode(znode) => {
                 self.0.push(2);
                 self.znode(znode);
+            }
+            Record::History(history) => {
+                self.0.push(3);
+                self.history(history);
             }
         }
     }
@@ -66,12 +73,7 @@ impl Line {
                 self.bytes(data);
             }
         }
-        self.number(znode.acl.len() as u64);
-        for Acl { permissions, id } in &*znode.acl {
-            self.signed(i64::from(permissions.bits()));
-            self.bytes(id.scheme.as_bytes());
-            self.bytes(id.id.as_bytes());
-        }
+        self.acl(&znode.acl);
         for zxid in [znode.czxid, znode.mzxid, znode.pzxid] {
             self.number(zxid.get());
         }
@@ -87,6 +89,35 @@ impl Line {
                 self.0.push(1);
                 self.signed(owner.to_wire());
             }
+        }
+    }
+
+    fn history(&mut self, history: &HistoryRecord) {
+        self.number(history.zxid.get());
+        for change in &history.changes {
+            self.bytes(change.path.as_bytes());
+            self.0.push(match change.kind {
+                ChangeKind::Created => 1,
+                ChangeKind::Deleted => 2,
+                ChangeKind::DataChanged => 3,
+            });
+            match &change.acls {
+                None => self.0.push(0),
+                Some(acls) => {
+                    self.0.push(1);
+                    self.acl(&acls.own);
+                    self.acl(&acls.parent);
+                }
+            }
+        }
+    }
+
+    fn acl(&mut self, acl: &[Acl]) {
+        self.number(acl.len() as u64);
+        for Acl { permissions, id } in acl {
+            self.signed(i64::from(permissions.bits()));
+            self.bytes(id.scheme.as_bytes());
+            self.bytes(id.id.as_bytes());
         }
     }
 

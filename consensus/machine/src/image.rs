@@ -1,19 +1,20 @@
 //! The world to and from records.
 //!
-//! A record is what is written behind to disk and sent as a snapshot: one for each znode and session, and one for the
-//! world itself. They are values here; their bytes are the business of whoever stores them.
+//! A record is what is written behind to disk and sent as a snapshot: one for each znode, session and transaction of
+//! late, and one for the world itself. They are values here; their bytes are the business of whoever stores them.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use proto::{Acl, SessionId, Text, ZnodePath, Zxid};
 
 use crate::command::Millis;
+use crate::history::{History, HistoryBounds, HistoryRecord};
 use crate::session::{Session, Sessions};
 use crate::tree::{RESERVED, Tree};
-use crate::znode::{Kind, Znode};
+use crate::znode::{Kind, Newest, Znode};
 
 /// Room that is made before a record has been seen, in znodes. An iterator that promises more is believed as it goes.
 const RESERVE_MAX: usize = 1 << 24;
@@ -27,6 +28,8 @@ pub enum Key {
     Session(SessionId),
     /// A znode.
     Znode(ZnodePath),
+    /// What a transaction changed.
+    History(Zxid),
 }
 
 /// One piece of the world.
@@ -38,6 +41,8 @@ pub enum Record {
     Session(Session),
     /// A znode.
     Znode(ZnodeRecord),
+    /// What a transaction changed, as long as it is remembered.
+    History(HistoryRecord),
 }
 
 impl Record {
@@ -47,17 +52,20 @@ impl Record {
             Self::World(_) => Key::World,
             Self::Session(session) => Key::Session(session.id),
             Self::Znode(znode) => Key::Znode(znode.path.clone()),
+            Self::History(history) => Key::History(history.zxid),
         }
     }
 }
 
-/// What the world knows besides znodes and sessions.
+/// What the world knows besides what has records of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WorldRecord {
     /// The last transaction that took a zxid.
     pub last_zxid: Zxid,
     /// The world's clock: the newest time that a command carried.
     pub now: Millis,
+    /// The newest transaction whose changes are not remembered any more.
+    pub forgotten: Zxid,
 }
 
 /// A znode, whole. Its children are not listed: their own records name them.
@@ -107,20 +115,33 @@ pub enum Damaged {
     /// A znode is newer than the world's last transaction.
     #[error("{0} is newer than the world of the image")]
     Future(ZnodePath),
+    /// A transaction that is remembered changed nothing, or lies outside of what the world says that it remembers.
+    #[error("what transaction {0} changed is no part of the history of the image")]
+    Unhistorical(Zxid),
     /// Two sessions are attached to the same connection.
     #[error("session {0} is attached to the connection of another session")]
     SharedHome(SessionId),
 }
 
 /// All records of a world, in no particular order.
-pub(crate) fn records(world: WorldRecord, tree: &Tree, sessions: &Sessions) -> impl Iterator<Item = Record> {
+pub(crate) fn records(
+    world: WorldRecord,
+    tree: &Tree,
+    sessions: &Sessions,
+    history: &History,
+) -> impl Iterator<Item = Record> {
     std::iter::once(Record::World(world))
         .chain(sessions.iter().map(|session| Record::Session(session.clone())))
         .chain(tree.iter().map(|(path, znode)| Record::Znode(to_record(path, znode))))
+        .chain(history.records().map(Record::History))
 }
 
 /// The records of what was touched since this was last asked, in order of keys; `None` for what is gone.
-pub(crate) fn take_changes(tree: &mut Tree, sessions: &mut Sessions) -> Vec<(Key, Option<Record>)> {
+pub(crate) fn take_changes(
+    tree: &mut Tree,
+    sessions: &mut Sessions,
+    history: &mut History,
+) -> Vec<(Key, Option<Record>)> {
     let mut touched_sessions = sessions.take_touched();
     touched_sessions.sort_unstable();
     let mut touched_znodes = tree.take_touched();
@@ -132,14 +153,17 @@ pub(crate) fn take_changes(tree: &mut Tree, sessions: &mut Sessions) -> Vec<(Key
         let record = tree.get(&path).map(|znode| Record::Znode(to_record(&path, znode)));
         (Key::Znode(path), record)
     });
-    sessions.chain(znodes).collect()
+    let history = history.take_changes().into_iter();
+    let history = history.map(|(zxid, record)| (Key::History(zxid), record.map(Record::History)));
+    sessions.chain(znodes).chain(history).collect()
 }
 
 /// The world of these records.
 pub(crate) fn restore(
     records: impl IntoIterator<Item = Record>,
-) -> Result<(WorldRecord, Tree, Sessions), Damaged> {
+) -> Result<(WorldRecord, Tree, Sessions, History), Damaged> {
     let (mut world, mut tree, mut sessions) = (None, Tree::empty(), Sessions::default());
+    let mut transactions = Vec::new();
     // Children wait here until all parents are there. Where records come in order of paths, so do these, and each set
     // is built from a sorted run.
     let mut families: HashMap<String, Vec<ZnodePath>, RandomState> = HashMap::default();
@@ -171,6 +195,7 @@ pub(crate) fn restore(
                     families.entry_ref(parent).or_default().push(path);
                 }
             }
+            Record::History(record) => transactions.push(record),
         }
     }
     let world = world.ok_or(Damaged::Missing(Key::World))?;
@@ -187,7 +212,42 @@ pub(crate) fn restore(
     }
     check(world, &tree, &sessions)?;
     sessions.take_touched();
-    Ok((world, tree, sessions))
+    let history = remember(world, &mut tree, transactions)?;
+    Ok((world, tree, sessions, history))
+}
+
+/// The history of these transactions, which share their paths and ACLs with the tree and with each other.
+fn remember(
+    world: WorldRecord,
+    tree: &mut Tree,
+    mut transactions: Vec<HistoryRecord>,
+) -> Result<History, Damaged> {
+    transactions.sort_unstable_by_key(|record| record.zxid);
+    let mut history = History::new(HistoryBounds::default(), world.forgotten);
+    let mut gone: HashSet<ZnodePath, RandomState> = HashSet::default();
+    let mut last = world.forgotten;
+    for mut record in transactions {
+        let zxid = record.zxid;
+        if zxid == last && zxid > world.forgotten {
+            return Err(Damaged::Twice(Key::History(zxid)));
+        }
+        if zxid <= last || zxid > world.last_zxid || record.changes.is_empty() {
+            return Err(Damaged::Unhistorical(zxid));
+        }
+        last = zxid;
+        for change in &mut record.changes {
+            change.path = match tree.find(&change.path) {
+                Some((path, _)) => path.clone(),
+                None => gone.get_or_insert_with(&*change.path, |_| change.path.clone()).clone(),
+            };
+            if let Some(acls) = &mut change.acls {
+                acls.own = tree.intern(&acls.own);
+                acls.parent = tree.intern(&acls.parent);
+            }
+        }
+        history.restore(tree, record);
+    }
+    Ok(history)
 }
 
 /// What holds of every world, and of records only if nobody has lost or mixed any.
@@ -246,6 +306,7 @@ fn from_record(tree: &mut Tree, record: ZnodeRecord) -> Znode {
         aversion: record.aversion,
         created: record.created,
         kind: record.kind,
+        newest: Newest::default(),
         children: None,
     }
 }

@@ -11,6 +11,8 @@ mod znode;
 
 mod tree;
 
+mod history;
+
 mod session;
 
 mod txn;
@@ -28,8 +30,9 @@ use proto::{Code, Reply, SessionId, Zxid};
 
 pub use acl::permits;
 pub use apply::Machine;
-pub use catch_up::CatchUp;
+pub use catch_up::{CatchUp, Told};
 pub use command::{Act, Command, Home, Identities, Millis, Operation, PASSWORD_BYTES};
+pub use history::{HistoryBounds, HistoryRecord, PastAcls, PastChange};
 pub use image::{Damaged, Key, Record, WorldRecord, ZnodeRecord};
 pub use outcome::{Applied, Change, ChangeKind, Verdict};
 pub use session::Session;
@@ -50,9 +53,11 @@ impl Machine {
         query::answer(&self.tree, read, session, who)
     }
 
-    /// Compares a returning client's watches with the world (PROTOCOL, section "SetWatches").
-    pub fn catch_up(&self, watches: &SetWatches) -> CatchUp {
-        catch_up::compare(&self.tree, watches)
+    /// What the watches of a returning client have missed since the zxid that the list gives (PROTOCOL, section
+    /// "SetWatches"), and this connection has not been told. `who` asks for it: what somebody may not read is not told
+    /// to persistent watches. Registers nothing: the caller does, under the same lock.
+    pub fn catch_up(&self, watches: &SetWatches, who: Identities<'_>, told: &mut Told) -> CatchUp {
+        catch_up::catch_up(&self.tree, &self.history, watches, who, told)
     }
 
     /// A living session.
@@ -72,7 +77,16 @@ impl Machine {
             ephemerals: self.tree.ephemerals_count(),
             data_bytes: self.tree.data_bytes(),
             sessions: self.sessions.len(),
+            history_changes: self.history.len(),
+            history_bytes: self.history.bytes(),
         }
+    }
+
+    /// Sets how much of the past is kept, if not what [`HistoryBounds::default`] says: for tests. All members must
+    /// have the same.
+    pub fn bound_history(&mut self, bounds: HistoryBounds) {
+        self.history.set_bounds(&mut self.tree, bounds);
+        self.world.forgotten = self.history.forgotten();
     }
 
     /// A checksum of the whole world: equal on every member that has applied the same commands. Reads everything.
@@ -91,13 +105,13 @@ impl Machine {
             self.taken = Some(self.world);
             changes.push((Key::World, Some(Record::World(self.world))));
         }
-        changes.extend(image::take_changes(&mut self.tree, &mut self.sessions));
+        changes.extend(image::take_changes(&mut self.tree, &mut self.sessions, &mut self.history));
         changes
     }
 
     /// The whole world, in no particular order. Cloning a record copies no data.
     pub fn records(&self) -> impl Iterator<Item = Record> {
-        image::records(self.world, &self.tree, &self.sessions)
+        image::records(self.world, &self.tree, &self.sessions, &self.history)
     }
 
     /// The world of these records, in whatever order they come. Data is copied, so that a record may share the buffer
@@ -106,8 +120,8 @@ impl Machine {
     /// # Errors
     /// [`Damaged`] if they are no whole world.
     pub fn restore(records: impl IntoIterator<Item = Record>) -> Result<Self, Damaged> {
-        let (world, tree, sessions) = image::restore(records)?;
-        Ok(Self { world, tree, sessions, taken: Some(world) })
+        let (world, tree, sessions, history) = image::restore(records)?;
+        Ok(Self { world, tree, sessions, history, taken: Some(world) })
     }
 }
 
@@ -122,4 +136,8 @@ pub struct Census {
     pub data_bytes: u64,
     /// Living sessions.
     pub sessions: usize,
+    /// Changes of znodes that are remembered.
+    pub history_changes: usize,
+    /// Bytes that they are reckoned to take.
+    pub history_bytes: u64,
 }

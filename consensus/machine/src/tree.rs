@@ -11,7 +11,7 @@ use proto::{Acl, Id, Permissions, SessionId, Stat, ZnodePath, Zxid};
 
 use crate::acl::Lists;
 use crate::command::Millis;
-use crate::znode::{Kind, Znode, next_version};
+use crate::znode::{Kind, Newest, Znode, next_version};
 
 /// The znodes that nobody can delete.
 pub(crate) const RESERVED: [&str; 4] = ["/", "/zookeeper", "/zookeeper/quota", CONFIG];
@@ -25,6 +25,7 @@ const CONFIG: &str = "/zookeeper/config";
 /// * a parent lists a child exactly when that child is here;
 /// * no ephemeral znode has children;
 /// * an owner's ephemerals are listed exactly as long as they are here;
+/// * what is gone is not here;
 /// * what is reserved is here.
 #[derive(Debug)]
 pub(crate) struct Tree {
@@ -35,6 +36,8 @@ pub(crate) struct Tree {
     data_bytes: u64,
     lists: Lists,
     touched: HashSet<ZnodePath, RandomState>,
+    /// Where the history of a path goes on that has no znode any more, as long as it is remembered.
+    gone: HashMap<ZnodePath, Newest, RandomState>,
 }
 
 /// What a parent forgets when a child comes or goes, and an undone transaction must put back.
@@ -82,6 +85,7 @@ impl Tree {
             data_bytes: 0,
             lists: Lists::default(),
             touched: HashSet::default(),
+            gone: HashMap::default(),
         }
     }
 
@@ -138,7 +142,8 @@ impl Tree {
     /// Puts a znode where there is none, under a parent that is there.
     pub(crate) fn create(&mut self, path: &ZnodePath, znode: Znode) -> ParentMark {
         let zxid = znode.czxid;
-        self.insert(path, znode);
+        let newest = if self.gone.is_empty() { None } else { self.gone.remove(path) };
+        self.insert(path, Znode { newest: newest.unwrap_or_default(), ..znode });
         self.touched.insert(path.clone());
         let parent = self.link(path);
         let mark = ParentMark { pzxid: parent.pzxid, created: parent.created };
@@ -151,6 +156,7 @@ impl Tree {
     /// Takes a znode away that is there, has no children and is not the root.
     pub(crate) fn delete(&mut self, path: &ZnodePath, zxid: Zxid) -> (Box<Znode>, ParentMark) {
         let znode = self.remove(path);
+        self.gone.insert(path.clone(), znode.newest);
         let parent = self.unlink(path);
         let mark = ParentMark { pzxid: parent.pzxid, created: parent.created };
         parent.pzxid = zxid;
@@ -181,14 +187,53 @@ impl Tree {
 
     /// Undoes [`Self::create`].
     pub(crate) fn undo_create(&mut self, path: &ZnodePath, mark: ParentMark) {
-        self.remove(path);
+        let newest = self.remove(path).newest;
+        if newest != Newest::default() {
+            self.gone.insert(path.clone(), newest);
+        }
         self.unlink(path).restore(mark);
     }
 
     /// Undoes [`Self::delete`].
     pub(crate) fn undo_delete(&mut self, path: &ZnodePath, znode: Znode, mark: ParentMark) {
+        self.gone.remove(path);
         self.insert(path, znode);
         self.link(path).restore(mark);
+    }
+
+    /// Where the history of a path goes on, whether it has a znode or not.
+    pub(crate) fn newest(&self, path: &str) -> Newest {
+        let newest = self.get(path).map(|znode| znode.newest);
+        newest.or_else(|| self.gone.get(path).copied()).unwrap_or_default()
+    }
+
+    /// Sets where the history of a path goes on, and returns where it did.
+    pub(crate) fn lead(&mut self, path: &str, lead: impl FnOnce(&mut Newest) -> u32) -> u32 {
+        if let Some(znode) = self.znodes.get_mut(path) {
+            return lead(&mut znode.newest);
+        }
+        if let Some(newest) = self.gone.get_mut(path) {
+            return lead(newest);
+        }
+        // Only where a history is taken up that others have written.
+        let mut newest = Newest::default();
+        let before = lead(&mut newest);
+        if let Ok(path) = ZnodePath::parse(path) {
+            self.gone.insert(path, newest);
+        }
+        before
+    }
+
+    /// Notes that the deletion at `place` is not remembered any more.
+    pub(crate) fn forget(&mut self, path: &str, place: u32) {
+        if self.gone.get(path).is_some_and(|newest| newest.own == place) {
+            self.gone.remove(path);
+        }
+    }
+
+    /// The paths that are gone and remembered.
+    pub(crate) fn gone(&self) -> impl Iterator<Item = &ZnodePath> {
+        self.gone.keys()
     }
 
     /// Undoes [`Self::set_data`].

@@ -27,6 +27,16 @@ impl Kind {
     }
 }
 
+/// Where in the history the newest changes of a path stand: the low halves of their places. What stands there may be
+/// something else, if they have been forgotten, or if there never was one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Newest {
+    /// The znode's own.
+    pub(crate) own: u32,
+    /// That of its children.
+    pub(crate) children: u32,
+}
+
 /// One znode. Its path is the key under which the tree keeps it.
 #[derive(Clone, Debug)]
 pub(crate) struct Znode {
@@ -44,6 +54,7 @@ pub(crate) struct Znode {
     /// How many children were ever created here, which also numbers the sequential ones.
     pub(crate) created: i32,
     pub(crate) kind: Kind,
+    pub(crate) newest: Newest,
     /// Whole paths, whose text is shared with the keys of the tree.
     #[expect(clippy::box_collection, reason = "most znodes are leaves: each pays 8 bytes here, not 24")]
     pub(crate) children: Option<Box<BTreeSet<ZnodePath>>>,
@@ -64,6 +75,7 @@ impl Znode {
             aversion: 0,
             created: 0,
             kind,
+            newest: Newest::default(),
             children: None,
         }
     }
@@ -136,6 +148,6 @@ mod tests {
 
     #[test]
     fn a_znode_stays_small() {
-        assert!(size_of::<Znode>() <= 128, "{} bytes", size_of::<Znode>());
+        assert!(size_of::<Znode>() <= 136, "{} bytes", size_of::<Znode>());
     }
 }

@@ -1,8 +1,8 @@
 //! What is no world is not restored, and what is restored is the same world.
 
 use machine::{
-    Act, Command, Damaged, Home, Key, Kind, Machine, Operation, Record, Session, Verdict, WorldRecord,
-    ZnodeRecord,
+    Act, ChangeKind, Command, Damaged, HistoryRecord, Home, Key, Kind, Machine, Operation, PastAcls, Record,
+    Session, Verdict, WorldRecord, ZnodeRecord,
 };
 use proto::request::{Create, Write};
 use proto::{
@@ -58,6 +58,15 @@ fn znode<'a>(records: &'a mut [Record], path: &str) -> &'a mut ZnodeRecord {
     found.expect("a znode")
 }
 
+/// Of the first transaction that changed anything.
+fn history(records: &mut [Record]) -> &mut HistoryRecord {
+    let found = records.iter_mut().find_map(|record| match record {
+        Record::History(history) => Some(history),
+        _ => None,
+    });
+    found.expect("a transaction that is remembered")
+}
+
 #[track_caller]
 fn check(damage: impl FnOnce(&mut Vec<Record>), expected: &Damaged) {
     let mut records = world();
@@ -91,7 +100,14 @@ fn something_is_missing() {
 #[test]
 fn something_is_there_twice() {
     let id = SessionId::opened(MemberId::new(1), Zxid::new(1));
-    for key in [Key::World, Key::Znode(path("/a")), Key::Znode(path("/")), Key::Session(id)] {
+    let keys = [
+        Key::World,
+        Key::Znode(path("/a")),
+        Key::Znode(path("/")),
+        Key::Session(id),
+        Key::History(Zxid::new(2)),
+    ];
+    for key in keys {
         check(twice(key.clone()), &Damaged::Twice(key));
     }
 }
@@ -120,6 +136,15 @@ fn something_comes_from_the_future() {
     check(last, &Damaged::Future(path("/")));
 }
 
+#[test]
+fn the_history_is_not_that_of_the_world() {
+    let forgotten = |records: &mut Vec<Record>| world_record(records).forgotten = Zxid::new(2);
+    check(forgotten, &Damaged::Unhistorical(Zxid::new(2)));
+    check(|records| history(records).zxid = Zxid::new(99), &Damaged::Unhistorical(Zxid::new(99)));
+    check(|records| history(records).changes.clear(), &Damaged::Unhistorical(Zxid::new(2)));
+    check(|records| history(records).zxid = Zxid::new(3), &Damaged::Twice(Key::History(Zxid::new(3))));
+}
+
 /// Whatever differs between two members must be seen, so each field counts.
 #[test]
 fn every_field_counts_in_the_digest() {
@@ -128,9 +153,20 @@ fn every_field_counts_in_the_digest() {
     assert_eq!(whole, digest(world().into_iter().rev().collect()), "the order of records does not count");
 
     type Damage = fn(&mut Vec<Record>);
-    let damages: [(&str, Damage); 22] = [
+    let damages: [(&str, Damage); 27] = [
         ("last zxid", |it| world_record(it).last_zxid = Zxid::new(99)),
         ("clock", |it| world_record(it).now += 1),
+        ("forgotten", |it| {
+            it.retain(|record| record.key() != Key::History(Zxid::new(2)));
+            world_record(it).forgotten = Zxid::new(2);
+        }),
+        ("history", |it| it.retain(|record| record.key() != Key::History(Zxid::new(2)))),
+        ("what happened", |it| history(it).changes[0].kind = ChangeKind::DataChanged),
+        ("where it happened", |it| history(it).changes[0].path = path("/b")),
+        ("who may know of it", |it| {
+            let own = [Acl { permissions: Permissions::ALL, id: Id::new("digest", "a:b") }].into();
+            history(it).changes[0].acls = Some(Box::new(PastAcls { own, parent: [Acl::open()].into() }));
+        }),
         ("password", |it| session(it).password[15] = 0),
         ("timeout", |it| session(it).timeout_ms += 1),
         ("attachment", |it| session(it).attachment = Attachment::new(2)),

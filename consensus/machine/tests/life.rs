@@ -7,11 +7,14 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use machine::{Act, Command, Home, Key, Machine, Operation, Record, Verdict};
+use machine::{Act, Command, HistoryBounds, Home, Key, Machine, Operation, Record, Verdict};
 use proto::request::{Create, Write};
 use proto::{Acl, Attachment, Id, MemberId, OpCode, Permissions, Reply, Seq, SessionId, Text, Version};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+
+/// Less than happens between two images, now and then.
+const BOUNDS: HistoryBounds = HistoryBounds { changes: 20, bytes: 2_000 };
 
 #[test]
 fn members_agree_whenever_they_began() {
@@ -30,6 +33,7 @@ fn a_life_is_repeated_by_its_seed() {
 fn live(seed: u64) -> u64 {
     let mut client = Client::new(seed);
     let mut veteran = Machine::new();
+    veteran.bound_history(BOUNDS);
     let mut image = Image::default();
     image.write(veteran.take_changes());
     let mut restored = world_of(&image);
@@ -54,6 +58,7 @@ fn live(seed: u64) -> u64 {
         }
         if step % 41 == 0 {
             restored = Machine::restore(client.shuffled(veteran.records())).expect("a whole world");
+            restored.bound_history(BOUNDS);
             assert_eq!(veteran.digest(), restored.digest(), "seed {seed}, step {step}: from records");
             assert_eq!(veteran.census(), restored.census());
         }
@@ -82,7 +87,9 @@ fn znodes(machine: &Machine) -> BTreeMap<Key, Record> {
 }
 
 fn world_of(image: &Image) -> Machine {
-    Machine::restore(image.0.values().cloned()).expect("a whole world")
+    let mut machine = Machine::restore(image.0.values().cloned()).expect("a whole world");
+    machine.bound_history(BOUNDS);
+    machine
 }
 
 /// What is on disk: changes written over what stood there.

@@ -18,7 +18,10 @@
 //! > s1 exists /a                     and get, getacl, ls, ls2, ephemerals, count
 //! > s1 multiread get /a | ls /b
 //! > s1 setwatches since=3 data=/a,/b exist=/c child=/d persistent=/e recursive=/f
+//! > s1 setwatches more since=3 ...   another list of the same connection, which is told nothing twice
 //! > time 1000                        the leader's clock, for all that follows
+//! > history 3                        how many changes are remembered from now on; bytes=1000
+//! > restore                          the world is put down as records, and taken up again
 //! > census
 //! ```
 //!
@@ -29,15 +32,17 @@
 //! and from all its changes, and compared. `UPDATE_GOLDENFILES=1 cargo test -p machine` writes what happened into the
 //! scripts; then read the diff.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::rc::Rc;
 
 use bytes::Bytes;
 use machine::{
-    Act, Applied, ChangeKind, Command, Home, Identities, Key, Machine, Operation, PASSWORD_BYTES, Record,
-    Verdict,
+    Act, Applied, ChangeKind, Command, HistoryBounds, Home, Identities, Key, Machine, Operation,
+    PASSWORD_BYTES, Record, Told, Verdict,
 };
 use proto::request::{Create, Read, SetWatches, Write};
 use proto::{
@@ -66,6 +71,7 @@ struct Runner {
     clients: BTreeMap<String, Client>,
     connections: u64,
     time: i64,
+    bounds: HistoryBounds,
 }
 
 /// One name of a script: a client, with what it knows of its session.
@@ -77,6 +83,7 @@ struct Client {
     seq: Seq,
     address: Text,
     identities: Vec<Id>,
+    told: Rc<RefCell<Told>>,
 }
 
 type Fallible<T> = Result<T, Box<dyn Error>>;
@@ -89,6 +96,17 @@ impl goldenscript::Runner for Runner {
         let output = match words.next()?.as_str() {
             "time" => {
                 self.time = words.next()?.parse()?;
+                String::new()
+            }
+            "history" => {
+                let bytes = words.number("bytes")?.unwrap_or(self.bounds.bytes);
+                self.bounds = HistoryBounds { changes: words.next()?.parse()?, bytes };
+                self.machine.bound_history(self.bounds);
+                String::new()
+            }
+            "restore" => {
+                self.machine = Machine::restore(self.machine.records())?;
+                self.machine.bound_history(self.bounds);
                 String::new()
             }
             "census" => format!("{:?}\n", self.machine.census()),
@@ -181,6 +199,7 @@ impl Runner {
                 String::new()
             }
             "setwatches" => {
+                let more = words.flag("more");
                 let watches = SetWatches {
                     relative: Zxid::new(words.number("since")?.unwrap_or(0)),
                     data: words.list("data"),
@@ -189,7 +208,10 @@ impl Runner {
                     persistent: words.list("persistent"),
                     recursive: words.list("recursive"),
                 };
-                self.caught_up(&watches)
+                if !more {
+                    client.told = Rc::default();
+                }
+                self.caught_up(&watches, &client)
             }
             "create" | "delete" | "set" | "setacl" | "check" | "multi" | "close" | "malformed" => {
                 let attachment = words.number("attachment")?.map_or(client.attachment, Attachment::new);
@@ -280,12 +302,16 @@ impl Runner {
         out
     }
 
-    fn caught_up(&self, watches: &SetWatches) -> String {
-        let caught_up = self.machine.catch_up(watches);
+    fn caught_up(&self, watches: &SetWatches, client: &Client) -> String {
+        let who = Identities { address: &client.address, proved: &client.identities };
+        let caught_up = self.machine.catch_up(watches, who, &mut client.told.borrow_mut());
         let mut out = String::new();
         for event in &caught_up.events {
             let zxid = event.zxid.map_or("-1".to_owned(), |zxid| zxid.to_string());
             let _ = writeln!(out, "{zxid} ! {} {}", event.kind, event.path);
+        }
+        if !caught_up.whole {
+            out.push_str("not the whole story\n");
         }
         let waiting = &caught_up.waiting;
         for (kind, paths) in [

@@ -3,7 +3,7 @@
 //! Tags are on disk: never reused, never renumbered.
 
 use machine::Key;
-use proto::{SessionId, ZnodePath};
+use proto::{SessionId, ZnodePath, Zxid};
 
 /// What this version reads and writes. A state with another number is not opened.
 pub(super) const FORMAT: u64 = 1;
@@ -23,12 +23,16 @@ const SESSION: u8 = 17;
 /// `tag path` → `image.Znode`
 const ZNODE: u8 = 18;
 
+/// `tag zxid:u64be` → `image.History`
+const HISTORY: u8 = 19;
+
 /// Where a record lies.
 pub(super) fn encode(key: &Key) -> Vec<u8> {
     match key {
         Key::World => vec![WORLD],
         Key::Session(session) => tagged(SESSION, &session.to_wire().to_be_bytes()),
         Key::Znode(path) => tagged(ZNODE, path.as_str().as_bytes()),
+        Key::History(zxid) => tagged(HISTORY, &zxid.get().to_be_bytes()),
     }
 }
 
@@ -39,6 +43,7 @@ pub(super) fn decode(key: &[u8]) -> Option<Key> {
         WORLD if rest.is_empty() => Some(Key::World),
         SESSION => Some(Key::Session(SessionId::from_wire(i64::from_be_bytes(rest.try_into().ok()?)))),
         ZNODE => Some(Key::Znode(ZnodePath::parse(std::str::from_utf8(rest).ok()?).ok()?)),
+        HISTORY => Some(Key::History(Zxid::new(u64::from_be_bytes(rest.try_into().ok()?)))),
         _ => None,
     }
 }
@@ -66,11 +71,13 @@ mod tests {
             Key::Session(SessionId::from_wire(0x0100_0000_0000_0007)),
             Key::Znode(ZnodePath::root()),
             Key::Znode(ZnodePath::parse("/a/b").unwrap()),
+            Key::History(Zxid::new(0x1_0000_0007)),
         ] {
             assert_eq!(decode(&encode(&key)), Some(key));
         }
         assert_eq!(decode(&FORMAT_KEY), None);
         assert_eq!(decode(&[SESSION, 1, 2]), None);
+        assert_eq!(decode(&[HISTORY, 1, 2]), None);
         assert_eq!(decode(b"\x12no/slash"), None);
     }
 }

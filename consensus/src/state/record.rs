@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use machine::Home;
-use machine::{Key, Kind, Record, Session, WorldRecord, ZnodeRecord};
+use machine::{
+    ChangeKind, HistoryRecord, Key, Kind, PastAcls, PastChange, Record, Session, WorldRecord, ZnodeRecord,
+};
 use prost::Message;
 use proto::image;
-use proto::{Acl, Attachment, Id, MemberId, Permissions, Seq, SessionId, Text, Zxid};
+use proto::{Acl, Attachment, Id, MemberId, Permissions, Seq, SessionId, Text, ZnodePath, Zxid};
 
 /// The bytes of a record, which lie under its key.
 pub(super) fn encode(record: &Record) -> Vec<u8> {
     match record {
         Record::World(world) => {
-            image::World { last_zxid: world.last_zxid.get(), now: world.now }.encode_to_vec()
+            let forgotten = world.forgotten.get();
+            image::World { last_zxid: world.last_zxid.get(), now: world.now, forgotten }.encode_to_vec()
         }
         Record::Session(session) => image::Session {
             password: Bytes::copy_from_slice(&session.password),
@@ -44,6 +47,9 @@ pub(super) fn encode(record: &Record) -> Vec<u8> {
             }
             .encode_to_vec()
         }
+        Record::History(history) => {
+            image::History { changes: history.changes.iter().map(encode_change).collect() }.encode_to_vec()
+        }
     }
 }
 
@@ -55,7 +61,8 @@ pub(super) fn decode(key: Key, bytes: Bytes) -> Result<Record, String> {
     Ok(match key {
         Key::World => {
             let world = image::World::decode(bytes).map_err(|error| error.to_string())?;
-            Record::World(WorldRecord { last_zxid: Zxid::new(world.last_zxid), now: world.now })
+            let forgotten = Zxid::new(world.forgotten);
+            Record::World(WorldRecord { last_zxid: Zxid::new(world.last_zxid), now: world.now, forgotten })
         }
         Key::Session(id) => {
             let session = image::Session::decode(bytes).map_err(|error| error.to_string())?;
@@ -99,6 +106,35 @@ pub(super) fn decode(key: Key, bytes: Bytes) -> Result<Record, String> {
                     .map_or(Kind::Persistent, |owner| Kind::Ephemeral(SessionId::from_wire(owner))),
             })
         }
+        Key::History(zxid) => {
+            let history = image::History::decode(bytes).map_err(|error| error.to_string())?;
+            let changes = history.changes.into_iter().map(decode_change).collect::<Result<_, _>>()?;
+            Record::History(HistoryRecord { zxid, changes })
+        }
+    })
+}
+
+fn encode_change(change: &PastChange) -> image::PastChange {
+    let acls = change.acls.as_ref().map(|acls| image::PastAcls {
+        own: acls.own.iter().map(encode_acl).collect(),
+        parent: acls.parent.iter().map(encode_acl).collect(),
+    });
+    let kind = change.kind.event().to_wire().unsigned_abs();
+    image::PastChange { path: change.path.to_string(), kind, acls }
+}
+
+fn decode_change(change: image::PastChange) -> Result<PastChange, String> {
+    let kinds = [ChangeKind::Created, ChangeKind::Deleted, ChangeKind::DataChanged];
+    let kind = kinds.into_iter().find(|kind| kind.event().to_wire().unsigned_abs() == change.kind);
+    let acls = change.acls.map(|acls| {
+        let own = acls.own.into_iter().map(decode_acl).collect();
+        let parent = acls.parent.into_iter().map(decode_acl).collect();
+        Box::new(PastAcls { own, parent })
+    });
+    Ok(PastChange {
+        path: ZnodePath::parse(&change.path).map_err(|_| format!("no path: {:?}", change.path))?,
+        kind: kind.ok_or_else(|| format!("no kind of change: {}", change.kind))?,
+        acls,
     })
 }
 
@@ -124,8 +160,6 @@ fn decode_acl(acl: image::Acl) -> Acl {
 
 #[cfg(test)]
 mod tests {
-    use proto::ZnodePath;
-
     use super::*;
 
     #[test]
@@ -145,8 +179,18 @@ mod tests {
             kind: Kind::Persistent,
         };
         let read_only = Acl { permissions: Permissions::READ, id: Id::new("digest", "a:b") };
+        let path = znode.path.clone();
+        let acls = Some(Box::new(PastAcls { own: [read_only.clone()].into(), parent: [].into() }));
         for record in [
-            Record::World(WorldRecord { last_zxid: Zxid::new(9), now: 10 }),
+            Record::World(WorldRecord { last_zxid: Zxid::new(9), now: 10, forgotten: Zxid::new(8) }),
+            Record::History(HistoryRecord {
+                zxid: Zxid::new(9),
+                changes: vec![
+                    PastChange { path: path.clone(), kind: ChangeKind::Created, acls: None },
+                    PastChange { path: path.clone(), kind: ChangeKind::DataChanged, acls },
+                    PastChange { path, kind: ChangeKind::Deleted, acls: None },
+                ],
+            }),
             Record::Znode(ZnodeRecord { data: Some(Bytes::new()), ..znode.clone() }),
             Record::Znode(ZnodeRecord { acl: [].into(), ..znode.clone() }),
             Record::Znode(ZnodeRecord {

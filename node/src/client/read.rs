@@ -3,7 +3,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use machine::{Identities, Machine};
+use machine::{Identities, Machine, Told};
 use proto::request::Read;
 use proto::{Code, Event, Id, Reply, SessionId, Text, Xid, Zxid, jute};
 
@@ -23,6 +23,8 @@ pub(super) struct Caller {
     pub(super) proved: Vec<Id>,
     /// Its place among those who listen.
     pub(super) listener: Listener,
+    /// What it was told by way of catching up, until it sets a watch anew.
+    pub(super) told: Told,
 }
 
 impl Caller {
@@ -63,12 +65,14 @@ pub(super) fn answer(
             }
         }
         Question::SetWatches(watches) => {
-            let caught_up = machine.catch_up(&watches);
+            let who = Identities { address: &caller.address, proved: &caller.proved };
+            let caught_up = machine.catch_up(&watches, who, &mut caller.told);
             out.extend(caught_up.events.iter().map(notification));
             caller.listener.watch_all(&caught_up.waiting);
             Ok(Reply::Empty)
         }
         Question::AddWatch { path, recursive } => {
+            caller.told = Told::default();
             caller.listener.watch(&path, if recursive { Kind::Recursive } else { Kind::Persistent });
             Ok(Reply::NoError)
         }
@@ -83,7 +87,7 @@ pub(super) fn answer(
     ends
 }
 
-fn query(machine: &Machine, caller: &Caller, read: &Read) -> Result<Reply, Code> {
+fn query(machine: &Machine, caller: &mut Caller, read: &Read) -> Result<Reply, Code> {
     let result = machine.read(read, caller.session, caller.who());
     let watch = match read {
         Read::Exists { path, watch: true } => Some((path, Kind::Data)),
@@ -97,6 +101,7 @@ fn query(machine: &Machine, caller: &Caller, read: &Read) -> Result<Reply, Code>
         // What does not exist can be watched by asking whether it exists, and only so.
         let awaited = matches!((read, &result), (Read::Exists { .. }, Err(Code::NoNode)));
         if result.is_ok() || awaited {
+            caller.told = Told::default();
             caller.listener.watch(path, kind);
         }
     }

@@ -42,7 +42,7 @@ fn report(config: &Config, role: Role) -> Report<'_> {
             stopped: false,
         },
         zxid: Zxid::new(0x2a),
-        census: Census { znodes: 17, ephemerals: 3, data_bytes: 4096, sessions: 5 },
+        census: Census { znodes: 17, ephemerals: 3, data_bytes: 4096, sessions: 5, ..Census::default() },
         watches: 11,
         connections: vec![
             Connection {
