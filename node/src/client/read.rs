@@ -67,6 +67,12 @@ pub(super) fn answer(
         Question::SetWatches(watches) => {
             let who = Identities { address: &caller.address, proved: &caller.proved };
             let caught_up = machine.catch_up(&watches, who, &mut caller.told);
+            if !caught_up.whole {
+                tracing::info!(
+                    session = %caller.session, since = %watches.relative, now = %zxid,
+                    "history does not reach back: persistent watches were told what left a trace in the tree"
+                );
+            }
             out.extend(caught_up.events.iter().map(notification));
             caller.listener.watch_all(&caught_up.waiting);
             Ok(Reply::Empty)
