@@ -16,6 +16,7 @@ use proto::{MemberId, SessionId, limits};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -79,6 +80,13 @@ async fn alone_with(change: impl FnOnce(&mut Config)) -> Alone {
         .expect("a member alone leads at once")
         .unwrap();
     Alone { server, _dir: dir }
+}
+
+/// RocksDB does not bear that the process ends while it is open.
+impl Drop for Alone {
+    fn drop(&mut self) {
+        tokio::task::block_in_place(|| Handle::current().block_on(self.server.shutdown()));
+    }
 }
 
 impl Alone {

@@ -81,15 +81,18 @@ async fn serve(config: Config, until_stdin_ends: bool) -> ExitCode {
         () = told_to_end(&mut terminate, &mut interrupt, until_stdin_ends) => return ExitCode::SUCCESS,
     };
 
-    tokio::select! {
-        () = told_to_end(&mut terminate, &mut interrupt, until_stdin_ends) => {}
-        () = server.wait_for_fault() => {
-            return failed(format_args!("member {member} has stopped: the error that is logged above must be looked at"));
-        }
-    }
+    let faulty = tokio::select! {
+        () = told_to_end(&mut terminate, &mut interrupt, until_stdin_ends) => false,
+        () = server.wait_for_fault() => true,
+    };
     tracing::info!(%member, "leaving");
+    // After a fault too: what is on disk must be closed before the process ends, or RocksDB aborts it, and the last
+    // that is seen of the member would be that.
     tokio::select! {
         () = server.shutdown() => {
+            if faulty {
+                return failed(format_args!("member {member} has stopped: the error that is logged above must be looked at"));
+            }
             tracing::info!(%member, "left");
             ExitCode::SUCCESS
         }
