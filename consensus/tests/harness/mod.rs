@@ -130,6 +130,11 @@ impl Ensemble {
         }
     }
 
+    /// Takes everything from a member that does not run.
+    pub fn lose_disk(&self, member: u64) {
+        std::fs::remove_dir_all(self.dir.path().join(member.to_string())).unwrap();
+    }
+
     /// A running member.
     pub fn member(&mut self, member: u64) -> &mut Running {
         self.members.get_mut(&member).unwrap()
