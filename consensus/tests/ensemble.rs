@@ -1,5 +1,4 @@
 //! What is acknowledged stays, whichever members go and come back.
-#![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod harness;
 
