@@ -74,20 +74,27 @@ impl Reporter {
         let mut metrics = self.raft.metrics();
         let mut ticks = tokio::time::interval(self.period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heard = None;
         loop {
+            tokio::select! {
+                changed = metrics.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                }
+                // Asked at ticks only: an answer makes Raft publish its metrics, so whoever asked at each change would
+                // be changing them himself, for ever.
+                _ = ticks.tick() => {
+                    match self.raft.with_raft_state(openraft::RaftState::vote_last_modified).await {
+                        Ok(at) => heard = at,
+                        Err(_) => break,
+                    }
+                }
+            }
             // Copied out at once: a reference held longer would stop Raft itself.
             let now = metrics.borrow_watched().clone();
-            let heard = self.raft.with_raft_state(openraft::RaftState::vote_last_modified).await;
-            let Ok(heard) = heard else { break };
             let quiet = heard.is_none_or(|heard| heard < started || heard.elapsed() > self.silence_max);
             self.report(&now, quiet);
-            let changed = tokio::select! {
-                changed = metrics.changed() => changed.is_ok(),
-                _ = ticks.tick() => true,
-            };
-            if !changed {
-                break;
-            }
         }
         self.status.send_modify(Status::stop);
     }

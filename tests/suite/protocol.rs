@@ -578,6 +578,29 @@ fn who_comes_back_is_told_what_happened_and_not_only_what_is_left_of_it() {
     assert_eq!(back.reply().err, 0);
 }
 
+/// Processor time that a process has spent.
+fn spent(process: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // The name may hold anything, also blanks; what follows it does not. User and system time are the 14th and 15th.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let ticks: u64 = [11, 12].iter().map(|&index| fields[index].parse::<u64>().unwrap()).sum();
+    Duration::from_millis(ticks * 10)
+}
+
+#[test]
+fn members_that_nobody_asks_anything_rest() {
+    let ensemble = Ensemble::three();
+    let processes: Vec<u32> = ensemble.ids().map(|id| ensemble.pid(id).unwrap()).collect();
+    let before: Vec<Duration> = processes.iter().map(|process| spent(*process)).collect();
+    // Heartbeats take a few hundredths of it. A busy machine gives them less of it, never more.
+    let while_resting = Duration::from_secs(3);
+    std::thread::sleep(while_resting);
+    for (process, before) in processes.iter().zip(before) {
+        let spent = spent(*process) - before;
+        assert!(spent < while_resting / 5, "spent {spent:?} of {while_resting:?} on nothing");
+    }
+}
+
 #[test]
 fn a_multi_is_done_whole_or_not_at_all() {
     let ensemble = Ensemble::three();

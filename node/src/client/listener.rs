@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
-use proto::limits::{ACCEPT_RETRY_WAIT, GREETING_WAIT_MAX};
+use proto::limits::{ACCEPT_RETRY_WAIT, ELECTION_WAIT_MAX, GREETING_WAIT_MAX};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -105,8 +105,13 @@ async fn open(member: &Member, mut stream: TcpStream, peer: SocketAddr) -> Resul
         connection::part(stream).await;
         return Ok(());
     }
-    // A member that does not serve says nothing: the client tries the next one.
-    if !member.serves() || member.ending.is_cancelled() {
+    // An election is a pause for those who come, too: wherever else they went, nobody would lead there either. Where
+    // it lasts longer the member says nothing, and the client tries the next one.
+    let serves = tokio::select! {
+        serves = member.serves_within(ELECTION_WAIT_MAX) => serves,
+        () = member.ending.cancelled() => false,
+    };
+    if !serves {
         return Ok(());
     }
     let mut inbox = BytesMut::with_capacity(connection::SMALL_READ_BYTES);

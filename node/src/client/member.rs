@@ -1,7 +1,9 @@
 //! What all connections of this member share.
 use std::sync::Arc;
+use std::time::Duration;
 
 use consensus::Consensus;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{Connection, Host, Latency, Report, Serving};
@@ -28,9 +30,10 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    /// Whether clients may greet now.
-    pub(crate) fn serves(&self) -> bool {
-        serves(&self.consensus.status().borrow())
+    /// Whether clients may greet, now or at some moment until `patience` is over.
+    pub(crate) async fn serves_within(&self, patience: Duration) -> bool {
+        let mut status = self.consensus.status();
+        matches!(timeout(patience, status.wait_for(serves)).await, Ok(Ok(_)))
     }
 
     /// All that operators may ask.
@@ -50,7 +53,7 @@ impl Member {
             .collect();
         let (received, sent) = self.stats.packets();
         let took = self.stats.took();
-        let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         Report {
             config: &self.config,
             serving: if serves(&status) { Serving::ReadWrite } else { Serving::No },
