@@ -40,7 +40,7 @@ impl consensus::Observer for Observer {
             }
             Verdict::Fenced { session, attachment, .. } => self.registry.fenced(*session, *attachment),
             // Nothing was done, and whoever asked has been answered, or will be.
-            Verdict::Repeat | Verdict::Gap | Verdict::Outlived => {}
+            Verdict::Noted { .. } | Verdict::Repeat | Verdict::Gap | Verdict::Outlived => {}
         }
     }
 

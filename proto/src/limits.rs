@@ -132,3 +132,11 @@ pub const CATCH_UP_EVENTS_MAX: usize = 16_384;
 /// Znodes that are looked at, where history does not reach back far enough, for what is new below recursive watches.
 /// What stands behind them is not told.
 pub const CATCH_UP_ZNODES_MAX: usize = 65_536;
+
+/// Watches of one session that all members know of. What is over is told by the session's home alone: if the session
+/// moves, its client must send it again. Like the history, this is part of the replicated world.
+pub const WATCHES_PER_SESSION_MAX: usize = 1 << 17;
+
+/// Bytes that the watches of all sessions are reckoned to take, with the same consequence and under the same condition
+/// as [`WATCHES_PER_SESSION_MAX`]: some four million of them.
+pub const WATCHES_BYTES_MAX: u64 = 512 << 20;

@@ -1,21 +1,23 @@
 //! The one door through which the world changes: admit, perform, report.
 
-use proto::request::Write;
+use proto::request::{SetWatches, Write};
 use proto::{Attachment, Code, Id, Seq, SessionId, Text, Zxid};
 use smallvec::SmallVec;
 
-use crate::command::{Act, Command, Home, Identities, Operation, PASSWORD_BYTES};
+use crate::catch_up;
+use crate::command::{Act, Command, Home, Identities, Operation, PASSWORD_BYTES, WatchKind, WatchNote};
 use crate::history::{History, HistoryBounds};
 use crate::image::WorldRecord;
 use crate::outcome::{Applied, Change, Verdict};
 use crate::session::{Admission, Session, Sessions};
 use crate::tree::Tree;
 use crate::txn::{Txn, delete_ephemerals};
+use crate::watch::{ArmedWatch, Watches};
 
 /// The world.
 ///
 /// Invariants, besides those of its parts:
-/// * who owns an ephemeral znode is a living session;
+/// * who owns an ephemeral znode, or waits for something, is a living session;
 /// * nothing is newer than the last zxid;
 /// * what happened since `world.forgotten` is in the history, and nothing else.
 #[derive(Debug)]
@@ -24,6 +26,7 @@ pub struct Machine {
     pub(crate) tree: Tree,
     pub(crate) sessions: Sessions,
     pub(crate) history: History,
+    pub(crate) watches: Watches,
     /// The world as it stood when its changes were last taken.
     pub(crate) taken: Option<WorldRecord>,
 }
@@ -42,6 +45,7 @@ impl Machine {
             tree: Tree::new(),
             sessions: Sessions::default(),
             history: History::new(HistoryBounds::default(), Zxid::ZERO),
+            watches: Watches::default(),
             taken: None,
         }
     }
@@ -61,9 +65,15 @@ impl Machine {
                 self.write(*session, *attachment, *seq, identities, operation)
             }
             Act::Expire { session, attachment } => self.expire(*session, *attachment),
+            Act::Watch { session, attachment, notes, seen } => {
+                (self.watch(*session, *attachment, notes, *seen), SmallVec::new())
+            }
         };
         if !changes.is_empty() {
             self.history.record(&mut self.tree, self.world.last_zxid, &changes);
+            for change in &changes {
+                self.watches.spend(self.world.last_zxid, change);
+            }
             self.world.forgotten = self.history.forgotten();
         }
         Applied { zxid: self.world.last_zxid, verdict, changes }
@@ -74,6 +84,10 @@ impl Machine {
         self.tree.assert_invariants();
         self.sessions.assert_invariants();
         self.history.assert_invariants(&self.tree);
+        self.watches.assert_invariants();
+        for session in self.watches.sessions() {
+            assert!(self.sessions.get(session).is_some(), "watches have outlived session {session}");
+        }
         assert_eq!(self.history.forgotten(), self.world.forgotten, "what is forgotten");
         for record in self.history.records() {
             assert!(record.zxid <= self.world.last_zxid, "{} comes from the future", record.zxid);
@@ -169,9 +183,49 @@ impl Machine {
             _ => (Verdict::Outlived, SmallVec::new()),
         }
     }
+
+    /// Takes in what a member reports of a session's watches. All of it may have come before, and some of it is older
+    /// than what is known: see [`Watches`].
+    fn watch(&mut self, id: SessionId, attachment: Attachment, notes: &[WatchNote], seen: Zxid) -> Verdict {
+        let Some(session) = self.sessions.get(id) else { return Verdict::Outlived };
+        let current = session.attachment;
+        let mut left_out = 0;
+        let mut late = SetWatches::default();
+        for note in notes {
+            // Whoever reports has applied what it reports of, and then asked the log: so this holds of all that is true.
+            let zxid = note.zxid.min(self.world.last_zxid);
+            let path = self.tree.find(&note.path).map_or(&note.path, |(path, _)| path);
+            if !note.armed {
+                self.watches.disarm(id, path, note.kind, zxid);
+                continue;
+            }
+            // Between the answer to the client and this moment, it may have been spent.
+            let spent = (zxid < self.world.last_zxid)
+                .then(|| catch_up::spent(&self.tree, &self.history, path, note.kind, zxid))
+                .flatten();
+            if !self.watches.arm(id, path, ArmedWatch { kind: note.kind, armed: zxid, spent }) {
+                left_out += 1;
+            }
+            if attachment < current {
+                let list = match note.kind {
+                    WatchKind::Data => &mut late.data,
+                    WatchKind::Exist => &mut late.exist,
+                    WatchKind::Child => &mut late.child,
+                    WatchKind::Persistent => &mut late.persistent,
+                    WatchKind::Recursive => &mut late.recursive,
+                };
+                list.push(Text::from(path.as_str()));
+            }
+        }
+        self.watches.seen(id, seen);
+        let late = (late != SetWatches::default()).then(|| Box::new(late));
+        Verdict::Noted { session: id, attachment: current, late, left_out }
+    }
+
     /// Ends a session that lives, and all that goes with it.
     fn close(&mut self, id: SessionId, seq: Option<Seq>) -> (Verdict, SmallVec<[Change; 1]>) {
         let Some(ended) = self.sessions.remove(id) else { return (Verdict::Outlived, SmallVec::new()) };
+        self.watches.end(id);
         let zxid = self.world.next_zxid();
         let nobody = Identities { address: &ended.address, proved: &[] };
         let mut txn = Txn::new(&mut self.tree, zxid, self.world.now, id, nobody);

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use proto::request::Write;
-use proto::{Attachment, Id, MemberId, OpCode, Seq, SessionId, Text};
+use proto::{Attachment, Id, MemberId, OpCode, Seq, SessionId, Text, ZnodePath, Zxid};
 
 /// Milliseconds since the epoch, as the leader stamped them.
 pub type Millis = i64;
@@ -78,6 +78,19 @@ pub enum Act {
         /// What it asks for.
         operation: Operation,
     },
+    /// A member reports which watches a session of its own has set and taken away. It takes no zxid, may come late, and
+    /// may come twice: a report of something older than what is known changes nothing.
+    Watch {
+        /// Which session.
+        session: SessionId,
+        /// Over which attachment the watches were set. It need not be the current one: a client that has been answered
+        /// relies on its watch, wherever it has gone since.
+        attachment: Attachment,
+        /// What happened, in order.
+        notes: Vec<WatchNote>,
+        /// What the client is known to have received: one-shot watches that were spent until then are done with.
+        seen: Zxid,
+    },
     /// The leader has not heard of a session for longer than its timeout.
     Expire {
         /// Which session.
@@ -85,6 +98,40 @@ pub enum Act {
         /// The attachment that the leader means to end: if the session has been attached since, it lives on.
         attachment: Attachment,
     },
+}
+
+/// What a session did to one watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchNote {
+    /// Where it listens.
+    pub path: ZnodePath,
+    /// To what. A [`WatchKind::Data`] and a [`WatchKind::Exist`] are taken away alike.
+    pub kind: WatchKind,
+    /// The world that the client was shown in that answer.
+    pub zxid: Zxid,
+    /// Whether it was set or taken away.
+    pub armed: bool,
+}
+
+/// What a watch listens to. The numbers are on disk: never reused, never renumbered.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WatchKind {
+    /// Once, to a znode that was there.
+    Data = 1,
+    /// Once, to a znode that was not there.
+    Exist = 2,
+    /// Once, to the children of a znode.
+    Child = 3,
+    /// To all that happens to a znode and to its list of children.
+    Persistent = 4,
+    /// To all that happens to a znode and below it, but to no list of children.
+    Recursive = 5,
+}
+
+impl WatchKind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Data, Self::Exist, Self::Child, Self::Persistent, Self::Recursive];
 }
 
 /// What a session asks for, as far as it can be read.

@@ -11,6 +11,7 @@ use crate::history::HistoryRecord;
 use crate::image::{Record, ZnodeRecord};
 use crate::outcome::ChangeKind;
 use crate::session::Session;
+use crate::watch::WatchRecord;
 
 /// The checksum of these records.
 pub(crate) fn of(records: impl Iterator<Item = Record>) -> u64 {
@@ -48,6 +49,10 @@ impl Line {
             Record::History(history) => {
                 self.0.push(3);
                 self.history(history);
+            }
+            Record::Watch(record) => {
+                self.0.push(4);
+                self.watch(record);
             }
         }
     }
@@ -107,6 +112,23 @@ impl Line {
                     self.0.push(1);
                     self.acl(&acls.own);
                     self.acl(&acls.parent);
+                }
+            }
+        }
+    }
+
+    fn watch(&mut self, record: &WatchRecord) {
+        self.signed(record.session.to_wire());
+        self.bytes(record.path.as_bytes());
+        for watch in &record.watches {
+            self.0.push(watch.kind as u8);
+            self.number(watch.armed.get());
+            match watch.spent {
+                None => self.0.push(0),
+                Some(spent) => {
+                    self.0.push(1);
+                    self.number(spent.zxid.get());
+                    self.signed(i64::from(spent.kind.to_wire()));
                 }
             }
         }

@@ -14,6 +14,7 @@ use crate::command::Millis;
 use crate::history::{History, HistoryBounds, HistoryRecord};
 use crate::session::{Session, Sessions};
 use crate::tree::{RESERVED, Tree};
+use crate::watch::{ArmedWatch, WatchRecord, Watches};
 use crate::znode::{Kind, Newest, Znode};
 
 /// Room that is made before a record has been seen, in znodes. An iterator that promises more is believed as it goes.
@@ -30,6 +31,8 @@ pub enum Key {
     Znode(ZnodePath),
     /// What a transaction changed.
     History(Zxid),
+    /// What a session waits for at a path.
+    Watch(SessionId, ZnodePath),
 }
 
 /// One piece of the world.
@@ -43,6 +46,8 @@ pub enum Record {
     Znode(ZnodeRecord),
     /// What a transaction changed, as long as it is remembered.
     History(HistoryRecord),
+    /// What a session waits for at a path.
+    Watch(WatchRecord),
 }
 
 impl Record {
@@ -53,6 +58,7 @@ impl Record {
             Self::Session(session) => Key::Session(session.id),
             Self::Znode(znode) => Key::Znode(znode.path.clone()),
             Self::History(history) => Key::History(history.zxid),
+            Self::Watch(record) => Key::Watch(record.session, record.path.clone()),
         }
     }
 }
@@ -118,6 +124,9 @@ pub enum Damaged {
     /// A transaction that is remembered changed nothing, or lies outside of what the world says that it remembers.
     #[error("what transaction {0} changed is no part of the history of the image")]
     Unhistorical(Zxid),
+    /// A watch has outlived its session, waits for nothing, or was spent before it was armed.
+    #[error("session {0} cannot have the watch at {1} that stands in the image")]
+    Unwatchable(SessionId, ZnodePath),
     /// Two sessions are attached to the same connection.
     #[error("session {0} is attached to the connection of another session")]
     SharedHome(SessionId),
@@ -129,11 +138,13 @@ pub(crate) fn records(
     tree: &Tree,
     sessions: &Sessions,
     history: &History,
+    watches: &Watches,
 ) -> impl Iterator<Item = Record> {
     std::iter::once(Record::World(world))
         .chain(sessions.iter().map(|session| Record::Session(session.clone())))
         .chain(tree.iter().map(|(path, znode)| Record::Znode(to_record(path, znode))))
         .chain(history.records().map(Record::History))
+        .chain(watches.records().map(Record::Watch))
 }
 
 /// The records of what was touched since this was last asked, in order of keys; `None` for what is gone.
@@ -141,6 +152,7 @@ pub(crate) fn take_changes(
     tree: &mut Tree,
     sessions: &mut Sessions,
     history: &mut History,
+    watches: &mut Watches,
 ) -> Vec<(Key, Option<Record>)> {
     let mut touched_sessions = sessions.take_touched();
     touched_sessions.sort_unstable();
@@ -155,15 +167,21 @@ pub(crate) fn take_changes(
     });
     let history = history.take_changes().into_iter();
     let history = history.map(|(zxid, record)| (Key::History(zxid), record.map(Record::History)));
-    sessions.chain(znodes).chain(history).collect()
+    let mut touched_watches = watches.take_touched();
+    touched_watches.sort_unstable();
+    let watches = touched_watches.into_iter().map(|(session, path)| {
+        let record = watches.get(session, &path).map(Record::Watch);
+        (Key::Watch(session, path), record)
+    });
+    sessions.chain(znodes).chain(history).chain(watches).collect()
 }
 
 /// The world of these records.
 pub(crate) fn restore(
     records: impl IntoIterator<Item = Record>,
-) -> Result<(WorldRecord, Tree, Sessions, History), Damaged> {
+) -> Result<(WorldRecord, Tree, Sessions, History, Watches), Damaged> {
     let (mut world, mut tree, mut sessions) = (None, Tree::empty(), Sessions::default());
-    let mut transactions = Vec::new();
+    let (mut transactions, mut waiting) = (Vec::new(), Vec::new());
     // Children wait here until all parents are there. Where records come in order of paths, so do these, and each set
     // is built from a sorted run.
     let mut families: HashMap<String, Vec<ZnodePath>, RandomState> = HashMap::default();
@@ -196,6 +214,7 @@ pub(crate) fn restore(
                 }
             }
             Record::History(record) => transactions.push(record),
+            Record::Watch(record) => waiting.push(record),
         }
     }
     let world = world.ok_or(Damaged::Missing(Key::World))?;
@@ -213,7 +232,39 @@ pub(crate) fn restore(
     check(world, &tree, &sessions)?;
     sessions.take_touched();
     let history = remember(world, &mut tree, transactions)?;
-    Ok((world, tree, sessions, history))
+    let watches = watch(world, &tree, &sessions, waiting)?;
+    Ok((world, tree, sessions, history, watches))
+}
+
+/// The watches of these records, which share their paths with the tree.
+fn watch(
+    world: WorldRecord,
+    tree: &Tree,
+    sessions: &Sessions,
+    records: Vec<WatchRecord>,
+) -> Result<Watches, Damaged> {
+    let mut watches = Watches::default();
+    for record in records {
+        let is_sound = |watch: &ArmedWatch| {
+            watch.armed <= world.last_zxid
+                && watch.spent.is_none_or(|spent| watch.armed < spent.zxid && spent.zxid <= world.last_zxid)
+        };
+        if sessions.get(record.session).is_none()
+            || record.watches.is_empty()
+            || !record.watches.iter().all(is_sound)
+        {
+            return Err(Damaged::Unwatchable(record.session, record.path));
+        }
+        let path = tree.find(&record.path).map_or(&record.path, |(path, _)| path);
+        if !watches.restore(&record, path) {
+            return Err(Damaged::Twice(record_key(record)));
+        }
+    }
+    Ok(watches)
+}
+
+fn record_key(record: WatchRecord) -> Key {
+    Key::Watch(record.session, record.path)
 }
 
 /// The history of these transactions, which share their paths and ACLs with the tree and with each other.

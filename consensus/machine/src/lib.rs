@@ -12,6 +12,7 @@ mod znode;
 mod tree;
 
 mod history;
+mod watch;
 
 mod session;
 
@@ -26,16 +27,17 @@ mod digest;
 mod apply;
 
 use proto::request::{Read, SetWatches};
-use proto::{Code, Reply, SessionId, Zxid};
+use proto::{Code, Reply, SessionId, ZnodePath, Zxid};
 
 pub use acl::permits;
 pub use apply::Machine;
 pub use catch_up::{CatchUp, Told};
-pub use command::{Act, Command, Home, Identities, Millis, Operation, PASSWORD_BYTES};
+pub use command::{Act, Command, Home, Identities, Millis, Operation, PASSWORD_BYTES, WatchKind, WatchNote};
 pub use history::{HistoryBounds, HistoryRecord, PastAcls, PastChange};
 pub use image::{Damaged, Key, Record, WorldRecord, ZnodeRecord};
 pub use outcome::{Applied, Change, ChangeKind, Verdict};
 pub use session::Session;
+pub use watch::{ArmedWatch, Spent, WatchBounds, WatchRecord};
 pub use znode::Kind;
 
 /// What may be asked of the world.
@@ -60,6 +62,24 @@ impl Machine {
         catch_up::catch_up(&self.tree, &self.history, watches, who, told)
     }
 
+    /// What a session has missed since `seen`, the last zxid that its client has been shown, of all that the members
+    /// know it to wait for; and what it waits for still. For the member that it has come to, as soon as its attach is
+    /// applied. Changes nothing: if the connection breaks before the client has got it, it is asked again.
+    pub fn missed(&self, session: SessionId, seen: Zxid, who: Identities<'_>, told: &mut Told) -> CatchUp {
+        let watches = self.watches.of_session(session);
+        catch_up::missed(&self.tree, &self.history, watches, seen, who, told)
+    }
+
+    /// What all sessions wait for, in no particular order.
+    pub fn watches(&self) -> impl Iterator<Item = WatchRecord> {
+        self.watches.records()
+    }
+
+    /// What one session waits for, in no particular order.
+    pub fn watches_of(&self, session: SessionId) -> impl Iterator<Item = (&ZnodePath, &ArmedWatch)> {
+        self.watches.of_session(session)
+    }
+
     /// A living session.
     pub fn session(&self, id: SessionId) -> Option<&Session> {
         self.sessions.get(id)
@@ -72,7 +92,12 @@ impl Machine {
 
     /// Counts for operators.
     pub fn census(&self) -> Census {
+        let (watches, watched_paths, watchers) = self.watches.counts();
         Census {
+            watches,
+            watched_paths,
+            watchers,
+            watches_bytes: self.watches.bytes(),
             znodes: self.tree.len(),
             ephemerals: self.tree.ephemerals_count(),
             data_bytes: self.tree.data_bytes(),
@@ -87,6 +112,12 @@ impl Machine {
     pub fn bound_history(&mut self, bounds: HistoryBounds) {
         self.history.set_bounds(&mut self.tree, bounds);
         self.world.forgotten = self.history.forgotten();
+    }
+
+    /// Sets how many watches there may be, if not what [`WatchBounds::default`] says: for tests. All members must have
+    /// the same.
+    pub fn bound_watches(&mut self, bounds: WatchBounds) {
+        self.watches.set_bounds(bounds);
     }
 
     /// A checksum of the whole world: equal on every member that has applied the same commands. Reads everything.
@@ -105,13 +136,18 @@ impl Machine {
             self.taken = Some(self.world);
             changes.push((Key::World, Some(Record::World(self.world))));
         }
-        changes.extend(image::take_changes(&mut self.tree, &mut self.sessions, &mut self.history));
+        changes.extend(image::take_changes(
+            &mut self.tree,
+            &mut self.sessions,
+            &mut self.history,
+            &mut self.watches,
+        ));
         changes
     }
 
     /// The whole world, in no particular order. Cloning a record copies no data.
     pub fn records(&self) -> impl Iterator<Item = Record> {
-        image::records(self.world, &self.tree, &self.sessions, &self.history)
+        image::records(self.world, &self.tree, &self.sessions, &self.history, &self.watches)
     }
 
     /// The world of these records, in whatever order they come. Data is copied, so that a record may share the buffer
@@ -120,8 +156,8 @@ impl Machine {
     /// # Errors
     /// [`Damaged`] if they are no whole world.
     pub fn restore(records: impl IntoIterator<Item = Record>) -> Result<Self, Damaged> {
-        let (world, tree, sessions, history) = image::restore(records)?;
-        Ok(Self { world, tree, sessions, history, taken: Some(world) })
+        let (world, tree, sessions, history, watches) = image::restore(records)?;
+        Ok(Self { world, tree, sessions, history, watches, taken: Some(world) })
     }
 }
 
@@ -140,4 +176,12 @@ pub struct Census {
     pub history_changes: usize,
     /// Bytes that they are reckoned to take.
     pub history_bytes: u64,
+    /// Watches that all members know of.
+    pub watches: usize,
+    /// Paths at which they are.
+    pub watched_paths: usize,
+    /// Sessions that have some.
+    pub watchers: usize,
+    /// Bytes that they are reckoned to take.
+    pub watches_bytes: u64,
 }

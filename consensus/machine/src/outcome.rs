@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use proto::request::SetWatches;
 use proto::{Acl, Attachment, Code, EventKind, Reply, Seq, SessionId, ZnodePath, Zxid};
 use smallvec::SmallVec;
 
@@ -76,6 +77,18 @@ pub enum Verdict {
         /// The client's own request, or `None` if the session expired.
         seq: Option<Seq>,
     },
+    /// What was reported of a session's watches is noted. Takes no zxid.
+    Noted {
+        /// The session.
+        session: SessionId,
+        /// Its current attachment.
+        attachment: Attachment,
+        /// What was set over an older attachment, and has become known only now that the session is elsewhere: its home
+        /// is to treat it as a list that the client sent, with what the client had seen when it came.
+        late: Option<Box<SetWatches>>,
+        /// How many there was no room for. Their home tells them as long as the session stays there.
+        left_out: usize,
+    },
     /// The same command was applied before: nothing was done.
     Repeat,
     /// A write came before the ones in front of it: nothing was done; it will come again, in order.
@@ -90,7 +103,8 @@ pub enum Verdict {
         /// Which of its writes.
         seq: Seq,
     },
-    /// An expiry named an attachment that the session has left, or a session that has ended: nothing was done.
+    /// An expiry named an attachment that the session has left, or it or a report named a session that has ended:
+    /// nothing was done.
     Outlived,
 }
 

@@ -1,15 +1,16 @@
 //! What is no world is not restored, and what is restored is the same world.
 
 use machine::{
-    Act, ChangeKind, Command, Damaged, HistoryRecord, Home, Key, Kind, Machine, Operation, PastAcls, Record,
-    Session, Verdict, WorldRecord, ZnodeRecord,
+    Act, ArmedWatch, ChangeKind, Command, Damaged, HistoryRecord, Home, Key, Kind, Machine, Operation,
+    PastAcls, Record, Session, Spent, Verdict, WatchKind, WatchNote, WatchRecord, WorldRecord, ZnodeRecord,
 };
 use proto::request::{Create, Write};
 use proto::{
-    Acl, Attachment, Id, MemberId, OpCode, Permissions, Seq, SessionId, Text, Version, ZnodePath, Zxid,
+    Acl, Attachment, EventKind, Id, MemberId, OpCode, Permissions, Seq, SessionId, Text, Version, ZnodePath,
+    Zxid,
 };
 
-/// A world with a session, an ephemeral znode of its own, and a plain one with a child.
+/// A world with a session, an ephemeral znode of its own, and a plain one with a child, which the session watches.
 fn world() -> Vec<Record> {
     let mut machine = Machine::new();
     let home = Home { member: MemberId::new(1), boot: 1, connection: 1 };
@@ -27,6 +28,11 @@ fn world() -> Vec<Record> {
         let act = Act::Write { session, attachment, seq, identities: Vec::new(), operation };
         machine.apply(&Command { time: 8, act });
     }
+    // One that waits, and one that was spent when it became known.
+    let note = |kind, zxid| WatchNote { path: path("/a"), kind, zxid: Zxid::new(zxid), armed: true };
+    let notes = vec![note(WatchKind::Data, 3), note(WatchKind::Child, 2)];
+    let act = Act::Watch { session, attachment: Attachment::new(1), notes, seen: Zxid::ZERO };
+    machine.apply(&Command { time: 8, act });
     machine.records().collect()
 }
 
@@ -56,6 +62,14 @@ fn znode<'a>(records: &'a mut [Record], path: &str) -> &'a mut ZnodeRecord {
         _ => None,
     });
     found.expect("a znode")
+}
+
+fn watches(records: &mut [Record]) -> &mut [ArmedWatch] {
+    let found = records.iter_mut().find_map(|record| match record {
+        Record::Watch(record) => Some(&mut record.watches),
+        _ => None,
+    });
+    found.expect("a session that watches")
 }
 
 /// Of the first transaction that changed anything.
@@ -100,7 +114,9 @@ fn something_is_missing() {
 #[test]
 fn something_is_there_twice() {
     let id = SessionId::opened(MemberId::new(1), Zxid::new(1));
+    let watch = Key::Watch(id, path("/a"));
     let keys = [
+        watch,
         Key::World,
         Key::Znode(path("/a")),
         Key::Znode(path("/")),
@@ -145,6 +161,37 @@ fn the_history_is_not_that_of_the_world() {
     check(|records| history(records).zxid = Zxid::new(3), &Damaged::Twice(Key::History(Zxid::new(3))));
 }
 
+#[test]
+fn a_watch_cannot_be() {
+    let id = SessionId::opened(MemberId::new(1), Zxid::new(1));
+    let unwatchable = Damaged::Unwatchable(id, path("/a"));
+    check(|records| watches(records)[0].armed = Zxid::new(99), &unwatchable);
+    check(|records| watches(records)[1].armed = Zxid::new(3), &unwatchable);
+    check(|records| watches(records)[1].kind = WatchKind::Exist, &Damaged::Twice(Key::Watch(id, path("/a"))));
+    let stranger = SessionId::opened(MemberId::new(1), Zxid::new(2));
+    let strange = |records: &mut Vec<Record>| {
+        let watch = ArmedWatch { kind: WatchKind::Child, armed: Zxid::ZERO, spent: None };
+        records.push(Record::Watch(WatchRecord {
+            session: stranger,
+            path: path("/b"),
+            watches: [watch].into_iter().collect(),
+        }));
+    };
+    check(strange, &Damaged::Unwatchable(stranger, path("/b")));
+    let empty = |records: &mut Vec<Record>| {
+        records.push(Record::Watch(WatchRecord {
+            session: id,
+            path: path("/b"),
+            watches: [].into_iter().collect(),
+        }));
+    };
+    check(empty, &Damaged::Unwatchable(id, path("/b")));
+}
+
+fn spent(zxid: u64, kind: EventKind) -> Option<Spent> {
+    Some(Spent { zxid: Zxid::new(zxid), kind })
+}
+
 /// Whatever differs between two members must be seen, so each field counts.
 #[test]
 fn every_field_counts_in_the_digest() {
@@ -153,7 +200,7 @@ fn every_field_counts_in_the_digest() {
     assert_eq!(whole, digest(world().into_iter().rev().collect()), "the order of records does not count");
 
     type Damage = fn(&mut Vec<Record>);
-    let damages: [(&str, Damage); 27] = [
+    let damages: [(&str, Damage); 33] = [
         ("last zxid", |it| world_record(it).last_zxid = Zxid::new(99)),
         ("clock", |it| world_record(it).now += 1),
         ("forgotten", |it| {
@@ -167,6 +214,12 @@ fn every_field_counts_in_the_digest() {
             let own = [Acl { permissions: Permissions::ALL, id: Id::new("digest", "a:b") }].into();
             history(it).changes[0].acls = Some(Box::new(PastAcls { own, parent: [Acl::open()].into() }));
         }),
+        ("watch", |it| it.retain(|record| !matches!(record, Record::Watch(_)))),
+        ("what it listens to", |it| watches(it)[0].kind = WatchKind::Exist),
+        ("armed", |it| watches(it)[0].armed = Zxid::new(2)),
+        ("spent", |it| watches(it)[1].spent = None),
+        ("spent by", |it| watches(it)[1].spent = spent(4, EventKind::ChildrenChanged)),
+        ("spent how", |it| watches(it)[1].spent = spent(3, EventKind::Deleted)),
         ("password", |it| session(it).password[15] = 0),
         ("timeout", |it| session(it).timeout_ms += 1),
         ("attachment", |it| session(it).attachment = Attachment::new(2)),

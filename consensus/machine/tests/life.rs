@@ -7,9 +7,14 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use machine::{Act, Command, HistoryBounds, Home, Key, Machine, Operation, Record, Verdict};
+use machine::{
+    Act, Applied, Command, HistoryBounds, Home, Key, Machine, Operation, Record, Verdict, WatchKind,
+    WatchNote,
+};
 use proto::request::{Create, Write};
-use proto::{Acl, Attachment, Id, MemberId, OpCode, Permissions, Reply, Seq, SessionId, Text, Version};
+use proto::{
+    Acl, Attachment, Id, MemberId, OpCode, Permissions, Reply, Seq, SessionId, Text, Version, ZnodePath, Zxid,
+};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
@@ -49,7 +54,7 @@ fn live(seed: u64) -> u64 {
             );
         }
         assert_eq!(applied, restored.apply(&command), "seed {seed}, step {step}: {command:?}");
-        client.learn(&applied.verdict);
+        client.learn(&applied);
         if step % 29 == 0 {
             image.write(veteran.take_changes());
             restored = world_of(&image);
@@ -69,6 +74,7 @@ fn live(seed: u64) -> u64 {
     assert!(client.refused > 30 && client.done > 40, "a dull life: {} {}", client.refused, client.done);
     assert!(client.multis_done > 3 && client.multis_failed > 3, "no multis");
     assert!(client.closed > 3, "no session ended");
+    assert!(client.noted > 10, "no watches");
     veteran.digest()
 }
 
@@ -124,6 +130,8 @@ struct Client {
     multis_done: usize,
     multis_failed: usize,
     closed: usize,
+    noted: usize,
+    last: Zxid,
 }
 
 impl Client {
@@ -138,6 +146,8 @@ impl Client {
             multis_done: 0,
             multis_failed: 0,
             closed: 0,
+            noted: 0,
+            last: Zxid::ZERO,
         }
     }
 
@@ -160,7 +170,8 @@ impl Client {
             }
             10..12 => self.operation(OpCode::CloseSession, Some(Write::CloseSession)),
             12..14 => self.operation(OpCode::Create, None),
-            14..34 => {
+            14..22 => self.watch(),
+            22..40 => {
                 let count = self.rng.random_range(0..6);
                 let operations = (0..count).map(|_| self.write(true)).collect();
                 self.operation(OpCode::Multi, Some(Write::Multi(operations)))
@@ -174,8 +185,10 @@ impl Client {
     }
 
     /// Follows what became of the command, as a member does.
-    fn learn(&mut self, verdict: &Verdict) {
-        match verdict {
+    fn learn(&mut self, applied: &Applied) {
+        self.last = applied.zxid;
+        match &applied.verdict {
+            Verdict::Noted { .. } => self.noted += 1,
             Verdict::Opened { session, .. } => {
                 self.sessions.push((*session, Attachment::new(1), Seq::new(1)));
             }
@@ -224,6 +237,24 @@ impl Client {
 
     fn session(&mut self) -> (SessionId, Attachment, Seq) {
         self.sessions[self.rng.random_range(0..self.sessions.len())]
+    }
+
+    /// A report of watches, which may be late, and may have come before.
+    fn watch(&mut self) -> Act {
+        let (session, attachment, _) = self.session();
+        let notes = (0..self.rng.random_range(0..4)).map(|_| {
+            let path = ZnodePath::parse(&self.path()).expect("a legal path");
+            let kind = WatchKind::ALL[self.rng.random_range(0..WatchKind::ALL.len())];
+            let armed = self.rng.random_ratio(4, 5);
+            WatchNote { path, kind, zxid: self.past(), armed }
+        });
+        let notes = notes.collect();
+        let seen = if self.rng.random_ratio(1, 3) { self.past() } else { Zxid::ZERO };
+        Act::Watch { session, attachment, notes, seen }
+    }
+
+    fn past(&mut self) -> Zxid {
+        Zxid::new(self.last.get().saturating_sub(self.rng.random_range(0..60)))
     }
 
     fn operation(&mut self, op: OpCode, write: Option<Write>) -> Act {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use machine::{
     Act, CatchUp, Change, ChangeKind, Command, HistoryBounds, Home, Identities, Machine, Operation, Told,
-    Verdict,
+    Verdict, WatchKind, WatchNote,
 };
 use proto::path::ancestors;
 use proto::request::{Create, SetWatches, Write};
@@ -40,6 +40,31 @@ fn what_was_missed_is_what_happened() {
     }
 }
 
+/// Property: what a one-shot watch is owed is told by the table that all members have, however late the watch was
+/// reported, and however often, as far as the history reaches back.
+#[test]
+fn what_a_watch_is_owed_is_told_to_who_says_nothing() {
+    for seed in 0..20 {
+        let mut life = Life::new(seed);
+        let mut owed = 0;
+        for step in 0..1_500 {
+            life.write();
+            if step % 3 == 0 {
+                life.watch();
+            }
+            if step % 40 == 0 {
+                owed += life.come_back();
+            }
+            if step % 300 == 0 {
+                life.machine = Machine::restore(life.machine.records()).expect("a whole world");
+                life.machine.bound_history(BOUNDS);
+            }
+        }
+        life.machine.assert_invariants();
+        assert!(owed > 50, "a dull life: {owed} events were owed");
+    }
+}
+
 struct Life {
     rng: SmallRng,
     machine: Machine,
@@ -48,6 +73,9 @@ struct Life {
     report: Vec<(Zxid, Change)>,
     told: usize,
     waiting: usize,
+    /// What the client was answered, and when: each time that it set a watch.
+    armed: Vec<(ZnodePath, WatchKind, Zxid)>,
+    unreported: Vec<WatchNote>,
 }
 
 impl Life {
@@ -61,7 +89,17 @@ impl Life {
             panic!("not opened");
         };
         let (rng, seq) = (SmallRng::seed_from_u64(seed), Seq::new(1));
-        Self { rng, machine, session, seq, report: Vec::new(), told: 0, waiting: 0 }
+        Self {
+            rng,
+            machine,
+            session,
+            seq,
+            report: Vec::new(),
+            told: 0,
+            waiting: 0,
+            armed: Vec::new(),
+            unreported: Vec::new(),
+        }
     }
 
     fn write(&mut self) {
@@ -126,6 +164,78 @@ impl Life {
             });
             self.check(&SetWatches { recursive: list(true), ..none }, &recursive);
         }
+    }
+
+    /// Sets a watch, as a read does; its home reports it later, together with others, now and then twice.
+    fn watch(&mut self) {
+        let (path, zxid) = (self.path(), self.machine.last_zxid());
+        let kind = match (self.was_there(&path, zxid), self.rng.random()) {
+            (false, _) => WatchKind::Exist,
+            (true, true) => WatchKind::Data,
+            (true, false) => WatchKind::Child,
+        };
+        self.armed.push((path.clone(), kind, zxid));
+        self.unreported.push(WatchNote { path, kind, zxid, armed: true });
+        if self.rng.random_ratio(1, 5) {
+            self.report_watches();
+        }
+    }
+
+    fn report_watches(&mut self) {
+        let (session, attachment) = (self.session, Attachment::new(1));
+        let notes = std::mem::take(&mut self.unreported);
+        let act = Act::Watch { session, attachment, notes, seen: Zxid::ZERO };
+        for _ in 0..self.rng.random_range(1..3) {
+            self.machine.apply(&Command { time: 1, act: act.clone() });
+        }
+    }
+
+    /// The client comes back with some zxid, and is told; returns how many events it was owed.
+    fn come_back(&mut self) -> usize {
+        self.report_watches();
+        let last = self.machine.last_zxid().get();
+        let seen = Zxid::new(last.saturating_sub(self.rng.random_range(0..300)));
+        let address = Text::from_static("10.0.0.1");
+        let who = Identities { address: &address, proved: &[] };
+        let CatchUp { events, waiting, .. } =
+            self.machine.missed(self.session, seen, who, &mut Told::default());
+        assert!(events.is_sorted_by_key(|event| event.zxid), "{events:?}");
+        let mut owed = 0;
+        // Of the answers to the client, the last that it has got for each path and mode.
+        for (path, kind, armed) in self.armed.iter().filter(|(.., armed)| *armed <= seen) {
+            let first = self.first_after(path, *kind, *armed);
+            let is_waiting = [&waiting.data, &waiting.exist, &waiting.child]
+                .into_iter()
+                .any(|list| list.iter().any(|it| it == path.as_str()));
+            match first {
+                Some(event) if event.zxid > Some(seen) => {
+                    assert!(
+                        events.contains(&event),
+                        "{event:?} is owed since {armed}, seen {seen}: {events:?}"
+                    );
+                    owed += 1;
+                }
+                Some(_) => {}
+                None => assert!(is_waiting, "{path} {kind:?} waits since {armed}"),
+            }
+        }
+        // Half of what is over is known to be received.
+        let act =
+            Act::Watch { session: self.session, attachment: Attachment::new(1), notes: Vec::new(), seen };
+        if self.rng.random() {
+            self.machine.apply(&Command { time: 1, act });
+            self.armed.retain(|(.., armed)| *armed >= seen);
+        }
+        owed
+    }
+
+    fn first_after(&self, path: &ZnodePath, kind: WatchKind, armed: Zxid) -> Option<Event> {
+        let hits = |event: &Event| match (kind, event.kind) {
+            (WatchKind::Child, EventKind::ChildrenChanged | EventKind::Deleted) => event.path == *path,
+            (WatchKind::Child, _) | (_, EventKind::ChildrenChanged) => false,
+            _ => event.path == *path,
+        };
+        self.happened(armed, path, hits).into_iter().next()
     }
 
     fn check(&mut self, watches: &SetWatches, expected: &[Event]) {

@@ -19,6 +19,11 @@
 //! > s1 multiread get /a | ls /b
 //! > s1 setwatches since=3 data=/a,/b exist=/c child=/d persistent=/e recursive=/f
 //! > s1 setwatches more since=3 ...   another list of the same connection, which is told nothing twice
+//! > s1 watch at=3 data=/a exist=/c    what its home reports of the watches that it has set; attachment= seen=
+//! > s1 unwatch at=3 child=/d           what it has taken away
+//! > s1 missed since=3                  what its new home finds out
+//! > watches                            what everybody knows of who waits for what
+//! > room 5                             for so many watches of a session from now on; bytes=1000
 //! > time 1000                        the leader's clock, for all that follows
 //! > history 3                        how many changes are remembered from now on; bytes=1000
 //! > restore                          the world is put down as records, and taken up again
@@ -41,13 +46,13 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use machine::{
-    Act, Applied, ChangeKind, Command, HistoryBounds, Home, Identities, Key, Machine, Operation,
-    PASSWORD_BYTES, Record, Told, Verdict,
+    Act, Applied, CatchUp, ChangeKind, Command, HistoryBounds, Home, Identities, Key, Machine, Operation,
+    PASSWORD_BYTES, Record, Told, Verdict, WatchBounds, WatchKind, WatchNote,
 };
 use proto::request::{Create, Read, SetWatches, Write};
 use proto::{
     Acl, Attachment, Code, Id, MemberId, OpCode, Permissions, Reply, Seq, SessionId, Stat, Text, Version,
-    Zxid,
+    ZnodePath, Zxid,
 };
 
 #[test]
@@ -72,6 +77,7 @@ struct Runner {
     connections: u64,
     time: i64,
     bounds: HistoryBounds,
+    room: WatchBounds,
 }
 
 /// One name of a script: a client, with what it knows of its session.
@@ -104,9 +110,17 @@ impl goldenscript::Runner for Runner {
                 self.machine.bound_history(self.bounds);
                 String::new()
             }
+            "room" => {
+                let bytes = words.number("bytes")?.unwrap_or(self.room.bytes);
+                self.room = WatchBounds { per_session: words.next()?.parse()?, bytes };
+                self.machine.bound_watches(self.room);
+                String::new()
+            }
+            "watches" => self.watches(),
             "restore" => {
                 self.machine = Machine::restore(self.machine.records())?;
                 self.machine.bound_history(self.bounds);
+                self.machine.bound_watches(self.room);
                 String::new()
             }
             "census" => format!("{:?}\n", self.machine.census()),
@@ -197,6 +211,29 @@ impl Runner {
                 let (scheme, id) = word.split_once(':').ok_or("an id is scheme:id")?;
                 client.identities.push(Id::new(scheme.to_owned(), id.to_owned()));
                 String::new()
+            }
+            "watch" | "unwatch" => {
+                let session = client.session.ok_or("never opened")?;
+                let attachment = words.number("attachment")?.map_or(client.attachment, Attachment::new);
+                let zxid = words.number("at")?.map_or(self.machine.last_zxid(), Zxid::new);
+                let seen = Zxid::new(words.number("seen")?.unwrap_or(0));
+                let mut notes = Vec::new();
+                for (kind, name) in WatchKind::ALL.into_iter().zip(KINDS) {
+                    for path in words.list(name) {
+                        let path = ZnodePath::parse(&path).map_err(|_| "no path")?;
+                        notes.push(WatchNote { path, kind, zxid, armed: verb == "watch" });
+                    }
+                }
+                let applied = self.apply(Act::Watch { session, attachment, notes, seen });
+                self.told(name, &applied, full)
+            }
+            "missed" => {
+                let session = client.session.ok_or("never opened")?;
+                client.told = Rc::default();
+                let seen = Zxid::new(words.number("since")?.unwrap_or(0));
+                let who = Identities { address: &client.address, proved: &client.identities };
+                let missed = self.machine.missed(session, seen, who, &mut client.told.borrow_mut());
+                described(&missed)
             }
             "setwatches" => {
                 let more = words.flag("more");
@@ -294,6 +331,21 @@ impl Runner {
                 format!("{why}: {session} attachment={attachment}")
             }
             Verdict::Fenced { attachment, seq, .. } => format!("fenced attachment={attachment} seq={seq}"),
+            Verdict::Noted { late, left_out, .. } => {
+                let mut noted = "noted".to_owned();
+                if *left_out > 0 {
+                    let _ = write!(noted, ", {left_out} left out");
+                }
+                if let Some(late) = late {
+                    noted.push_str(", late:");
+                    for (name, paths) in KINDS.iter().zip(lists(late)) {
+                        if !paths.is_empty() {
+                            let _ = write!(noted, " {name} {}", paths.join(" "));
+                        }
+                    }
+                }
+                noted
+            }
             Verdict::Repeat => "repeat".to_owned(),
             Verdict::Gap => "gap".to_owned(),
             Verdict::Outlived => "outlived".to_owned(),
@@ -304,29 +356,48 @@ impl Runner {
 
     fn caught_up(&self, watches: &SetWatches, client: &Client) -> String {
         let who = Identities { address: &client.address, proved: &client.identities };
-        let caught_up = self.machine.catch_up(watches, who, &mut client.told.borrow_mut());
-        let mut out = String::new();
-        for event in &caught_up.events {
-            let zxid = event.zxid.map_or("-1".to_owned(), |zxid| zxid.to_string());
-            let _ = writeln!(out, "{zxid} ! {} {}", event.kind, event.path);
-        }
-        if !caught_up.whole {
-            out.push_str("not the whole story\n");
-        }
-        let waiting = &caught_up.waiting;
-        for (kind, paths) in [
-            ("data", &waiting.data),
-            ("exist", &waiting.exist),
-            ("child", &waiting.child),
-            ("persistent", &waiting.persistent),
-            ("recursive", &waiting.recursive),
-        ] {
-            if !paths.is_empty() {
-                let _ = writeln!(out, "waiting {kind} {}", paths.join(" "));
+        described(&self.machine.catch_up(watches, who, &mut client.told.borrow_mut()))
+    }
+
+    fn watches(&self) -> String {
+        let mut lines: Vec<String> = Vec::new();
+        for record in self.machine.watches() {
+            let name = self.clients.iter().find(|(_, client)| client.session == Some(record.session));
+            let name = name.map_or("nobody", |(name, _)| name);
+            for watch in &record.watches {
+                let kind = KINDS[watch.kind as usize - 1];
+                let spent = watch
+                    .spent
+                    .map_or(String::new(), |spent| format!(" spent {} {}", spent.zxid, spent.kind));
+                lines.push(format!("{name} {} {kind} armed {}{spent}\n", record.path, watch.armed));
             }
         }
-        out
+        lines.sort();
+        lines.concat()
     }
+}
+
+const KINDS: [&str; 5] = ["data", "exist", "child", "persistent", "recursive"];
+
+fn lists(watches: &SetWatches) -> [&Vec<Text>; 5] {
+    [&watches.data, &watches.exist, &watches.child, &watches.persistent, &watches.recursive]
+}
+
+fn described(caught_up: &CatchUp) -> String {
+    let mut out = String::new();
+    for event in &caught_up.events {
+        let zxid = event.zxid.map_or("-1".to_owned(), |zxid| zxid.to_string());
+        let _ = writeln!(out, "{zxid} ! {} {}", event.kind, event.path);
+    }
+    if !caught_up.whole {
+        out.push_str("not the whole story\n");
+    }
+    for (kind, paths) in KINDS.iter().zip(lists(&caught_up.waiting)) {
+        if !paths.is_empty() {
+            let _ = writeln!(out, "waiting {kind} {}", paths.join(" "));
+        }
+    }
+    out
 }
 
 fn write(verb: &str, words: &mut Words) -> Fallible<Write> {
@@ -399,8 +470,7 @@ fn describe(result: &Result<Reply, Code>, full: bool) -> String {
         None => "null".to_owned(),
         Some(data) => format!("{:?}", String::from_utf8_lossy(data)),
     };
-    let paths =
-        |paths: &[proto::ZnodePath]| paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let paths = |paths: &[ZnodePath]| paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     match result {
         Err(code) => refusal(code),
         Ok(reply) => match reply {

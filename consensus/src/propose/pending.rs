@@ -130,7 +130,7 @@ impl Key {
         match act {
             Act::Open { home, .. } | Act::Attach { home, .. } => Some(Self::Greeting(*home)),
             Act::Write { session, attachment, seq, .. } => Some(Self::Write(*session, *attachment, *seq)),
-            Act::Expire { .. } => None,
+            Act::Expire { .. } | Act::Watch { .. } => None,
         }
     }
 }

@@ -26,6 +26,9 @@ const ZNODE: u8 = 18;
 /// `tag zxid:u64be` → `image.History`
 const HISTORY: u8 = 19;
 
+/// `tag session:i64be path` → `image.Watch`
+const WATCH: u8 = 20;
+
 /// Where a record lies.
 pub(super) fn encode(key: &Key) -> Vec<u8> {
     match key {
@@ -33,6 +36,11 @@ pub(super) fn encode(key: &Key) -> Vec<u8> {
         Key::Session(session) => tagged(SESSION, &session.to_wire().to_be_bytes()),
         Key::Znode(path) => tagged(ZNODE, path.as_str().as_bytes()),
         Key::History(zxid) => tagged(HISTORY, &zxid.get().to_be_bytes()),
+        Key::Watch(session, path) => {
+            let mut key = tagged(WATCH, &session.to_wire().to_be_bytes());
+            key.extend_from_slice(path.as_str().as_bytes());
+            key
+        }
     }
 }
 
@@ -44,6 +52,11 @@ pub(super) fn decode(key: &[u8]) -> Option<Key> {
         SESSION => Some(Key::Session(SessionId::from_wire(i64::from_be_bytes(rest.try_into().ok()?)))),
         ZNODE => Some(Key::Znode(ZnodePath::parse(std::str::from_utf8(rest).ok()?).ok()?)),
         HISTORY => Some(Key::History(Zxid::new(u64::from_be_bytes(rest.try_into().ok()?)))),
+        WATCH => {
+            let (session, path) = rest.split_first_chunk()?;
+            let path = ZnodePath::parse(std::str::from_utf8(path).ok()?).ok()?;
+            Some(Key::Watch(SessionId::from_wire(i64::from_be_bytes(*session)), path))
+        }
         _ => None,
     }
 }
@@ -72,12 +85,14 @@ mod tests {
             Key::Znode(ZnodePath::root()),
             Key::Znode(ZnodePath::parse("/a/b").unwrap()),
             Key::History(Zxid::new(0x1_0000_0007)),
+            Key::Watch(SessionId::from_wire(7), ZnodePath::root()),
         ] {
             assert_eq!(decode(&encode(&key)), Some(key));
         }
         assert_eq!(decode(&FORMAT_KEY), None);
         assert_eq!(decode(&[SESSION, 1, 2]), None);
         assert_eq!(decode(&[HISTORY, 1, 2]), None);
+        assert_eq!(decode(&[WATCH, 0, 0, 0, 0, 0, 0, 0, 7]), None);
         assert_eq!(decode(b"\x12no/slash"), None);
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use machine::Home;
 use machine::{
-    ChangeKind, HistoryRecord, Key, Kind, PastAcls, PastChange, Record, Session, WorldRecord, ZnodeRecord,
+    ArmedWatch, ChangeKind, HistoryRecord, Key, Kind, PastAcls, PastChange, Record, Session, Spent,
+    WatchKind, WatchRecord, WorldRecord, ZnodeRecord,
 };
 use prost::Message;
 use proto::image;
-use proto::{Acl, Attachment, Id, MemberId, Permissions, Seq, SessionId, Text, ZnodePath, Zxid};
+use proto::{Acl, Attachment, EventKind, Id, MemberId, Permissions, Seq, SessionId, Text, ZnodePath, Zxid};
 
 /// The bytes of a record, which lie under its key.
 pub(super) fn encode(record: &Record) -> Vec<u8> {
@@ -49,6 +50,9 @@ pub(super) fn encode(record: &Record) -> Vec<u8> {
         }
         Record::History(history) => {
             image::History { changes: history.changes.iter().map(encode_change).collect() }.encode_to_vec()
+        }
+        Record::Watch(record) => {
+            image::Watch { watches: record.watches.iter().map(encode_watch).collect() }.encode_to_vec()
         }
     }
 }
@@ -111,6 +115,11 @@ pub(super) fn decode(key: Key, bytes: Bytes) -> Result<Record, String> {
             let changes = history.changes.into_iter().map(decode_change).collect::<Result<_, _>>()?;
             Record::History(HistoryRecord { zxid, changes })
         }
+        Key::Watch(session, path) => {
+            let record = image::Watch::decode(bytes).map_err(|error| error.to_string())?;
+            let watches = record.watches.iter().map(decode_watch).collect::<Result<_, _>>()?;
+            Record::Watch(WatchRecord { session, path, watches })
+        }
     })
 }
 
@@ -136,6 +145,31 @@ fn decode_change(change: image::PastChange) -> Result<PastChange, String> {
         kind: kind.ok_or_else(|| format!("no kind of change: {}", change.kind))?,
         acls,
     })
+}
+
+fn encode_watch(watch: &ArmedWatch) -> image::ArmedWatch {
+    image::ArmedWatch {
+        kind: watch.kind as u32,
+        armed: watch.armed.get(),
+        spent: watch.spent.map_or(0, |spent| spent.zxid.get()),
+        event: watch.spent.map_or(0, |spent| spent.kind.to_wire().unsigned_abs()),
+    }
+}
+
+fn decode_watch(watch: &image::ArmedWatch) -> Result<ArmedWatch, String> {
+    let kind = WatchKind::ALL.into_iter().find(|kind| *kind as u32 == watch.kind);
+    let spent = match (watch.spent, watch.event) {
+        (0, _) => None,
+        (zxid, event) => {
+            let kinds =
+                [EventKind::Created, EventKind::Deleted, EventKind::DataChanged, EventKind::ChildrenChanged];
+            let kind = kinds.into_iter().find(|kind| kind.to_wire().unsigned_abs() == event);
+            let kind = kind.ok_or_else(|| format!("no kind of event: {event}"))?;
+            Some(Spent { zxid: Zxid::new(zxid), kind })
+        }
+    };
+    let kind = kind.ok_or_else(|| format!("no kind of watch: {}", watch.kind))?;
+    Ok(ArmedWatch { kind, armed: Zxid::new(watch.armed), spent })
 }
 
 /// Compared in place: this is asked for every znode that is written.
@@ -181,8 +215,24 @@ mod tests {
         let read_only = Acl { permissions: Permissions::READ, id: Id::new("digest", "a:b") };
         let path = znode.path.clone();
         let acls = Some(Box::new(PastAcls { own: [read_only.clone()].into(), parent: [].into() }));
+        let spent = Some(Spent { zxid: Zxid::new(9), kind: EventKind::ChildrenChanged });
         for record in [
             Record::World(WorldRecord { last_zxid: Zxid::new(9), now: 10, forgotten: Zxid::new(8) }),
+            Record::Watch(WatchRecord {
+                session: SessionId::from_wire(11),
+                path: path.clone(),
+                watches: WatchKind::ALL
+                    .map(|kind| ArmedWatch { kind, armed: Zxid::new(8), spent })
+                    .into_iter()
+                    .collect(),
+            }),
+            Record::Watch(WatchRecord {
+                session: SessionId::from_wire(11),
+                path: path.clone(),
+                watches: [ArmedWatch { kind: WatchKind::Child, armed: Zxid::ZERO, spent: None }]
+                    .into_iter()
+                    .collect(),
+            }),
             Record::History(HistoryRecord {
                 zxid: Zxid::new(9),
                 changes: vec![

@@ -3,18 +3,23 @@
 //! The history says what really happened. What lies behind its beginning is the *gap*: of that, only what it left in
 //! the tree can be told, by comparing stats as ZooKeeper does.
 
+mod told;
+
 use foldhash::fast::RandomState;
-use hashbrown::{HashMap, HashSet};
-use proto::path::ancestors;
+use hashbrown::HashSet;
 use proto::request::SetWatches;
 use proto::{Acl, Event, EventKind, Permissions, Text, ZnodePath, Zxid, limits};
 
 use crate::acl::permits;
-use crate::command::Identities;
+use crate::command::{Identities, WatchKind};
 use crate::history::{History, Past, Place};
 use crate::outcome::ChangeKind;
 use crate::tree::Tree;
+use crate::watch::{ArmedWatch, Spent};
 use crate::znode::Znode;
+use told::Seen;
+
+pub use told::Told;
 
 /// What a returning client's list of watches comes to.
 #[derive(Debug, Default)]
@@ -28,19 +33,6 @@ pub struct CatchUp {
     /// does not reach back: what came and went in the gap has left nothing to be found, and what was deleted below a
     /// recursive watch neither.
     pub whole: bool,
-}
-
-/// What a connection has been told by way of catching up, so that nothing is told twice where a client's watches come
-/// in several lists. It belongs to one connection, and is dropped as soon as the client asks for anything else: from
-/// then on it may set the same watches anew.
-#[derive(Debug, Default)]
-pub struct Told {
-    /// What one-shot watches were told, and what was concluded from the tree.
-    events: HashSet<(Option<Zxid>, EventKind, ZnodePath), RandomState>,
-    /// Persistent watches, each with the zxid since which it has told everything: what was missed, then what came.
-    persistent: HashMap<ZnodePath, Zxid, RandomState>,
-    /// The same of recursive watches.
-    recursive: HashMap<ZnodePath, Zxid, RandomState>,
 }
 
 /// Finds what a returning client missed. A one-shot watch is told its first event, even if the client may not read
@@ -73,6 +65,75 @@ pub(crate) fn catch_up(
     }
 }
 
+/// Finds what a session missed since what it has seen, of which the members know that it waits for these watches.
+pub(crate) fn missed<'a>(
+    tree: &Tree,
+    history: &History,
+    watches: impl Iterator<Item = (&'a ZnodePath, &'a ArmedWatch)>,
+    since: Zxid,
+    who: Identities<'_>,
+    told: &mut Told,
+) -> CatchUp {
+    let mut missed = Missed { tree, history, since, who, concluded: Vec::new(), seen: Vec::new() };
+    let mut waiting = SetWatches { relative: since, ..SetWatches::default() };
+    let (mut persistent, mut recursive) = (Vec::new(), Vec::new());
+    // The table keeps them in no order; what is told of them is to be the same wherever the session is.
+    let mut watches: Vec<_> = watches.collect();
+    watches.sort_unstable_by_key(|(path, watch)| (*path, watch.kind));
+    for (path, watch) in watches {
+        let list = match watch.kind {
+            WatchKind::Data => &mut waiting.data,
+            WatchKind::Exist => &mut waiting.exist,
+            WatchKind::Child => &mut waiting.child,
+            WatchKind::Persistent => {
+                persistent.push(path.clone());
+                &mut waiting.persistent
+            }
+            WatchKind::Recursive => {
+                recursive.push(path.clone());
+                &mut waiting.recursive
+            }
+        };
+        let is_waiting = match watch.kind {
+            WatchKind::Data | WatchKind::Exist | WatchKind::Child => {
+                let first = missed.once(path, watch);
+                // The client had seen what spent it, and has not set it again.
+                let is_over = watch.spent.is_some_and(|spent| spent.zxid <= since);
+                missed.settle(path.clone(), first) && !is_over
+            }
+            WatchKind::Persistent | WatchKind::Recursive => true,
+        };
+        if is_waiting {
+            list.push(Text::from(path.as_str()));
+        }
+    }
+    missed.persistent(&persistent);
+    missed.recursive(&recursive);
+    let Missed { concluded, seen, .. } = missed;
+    let events = told.without_repeats(concluded, seen);
+    let whole = since >= history.forgotten() || persistent.is_empty() && recursive.is_empty();
+    told.told_since(since, persistent, recursive);
+    CatchUp { events, waiting, whole }
+}
+
+/// What has spent a one-shot watch since it was armed.
+pub(crate) fn spent(
+    tree: &Tree,
+    history: &History,
+    path: &str,
+    kind: WatchKind,
+    armed: Zxid,
+) -> Option<Spent> {
+    let nobody = Identities { address: &Text::new(), proved: &[] };
+    let missed = Missed { tree, history, since: armed, who: nobody, concluded: Vec::new(), seen: Vec::new() };
+    match missed.first(path, kind) {
+        First::Waiting => None,
+        First::Seen(_, kind, zxid) => Some(Spent { zxid, kind }),
+        // When is not known any more, but not later than this.
+        First::Concluded(kind) => Some(Spent { zxid: history.forgotten().max(armed.next()), kind }),
+    }
+}
+
 /// What is no path never had a znode, nor will: there is nothing to tell of it.
 fn parse(paths: &[Text]) -> Vec<ZnodePath> {
     paths.iter().filter_map(|path| ZnodePath::parse(path).ok()).collect()
@@ -90,23 +151,8 @@ struct Missed<'a> {
     seen: Vec<Seen>,
 }
 
-/// An event that the history shows.
-#[derive(Debug)]
-struct Seen {
-    place: Place,
-    /// It is the first event of a one-shot watch, rather than one of many.
-    is_once: bool,
-    event: Event,
-}
-
-impl Seen {
-    /// What it is: the same for every watch that is told it. A deletion comes before what it means to the parent.
-    fn identity(&self) -> (Place, bool) {
-        (self.place, self.event.kind == EventKind::ChildrenChanged)
-    }
-}
-
 /// What a one-shot watch comes to.
+#[derive(Clone, Copy, Debug)]
 enum First {
     /// Nothing has happened to it.
     Waiting,
@@ -125,16 +171,61 @@ impl<'a> Missed<'a> {
                 waiting.push(text.clone());
                 continue;
             };
-            match first(self, &path) {
-                First::Waiting => waiting.push(text.clone()),
-                First::Concluded(kind) => self.concluded.push(Event { zxid: None, kind, path }),
-                First::Seen(place, kind, zxid) => {
-                    let event = Event { zxid: Some(zxid), kind, path };
-                    self.seen.push(Seen { place, is_once: true, event });
-                }
+            let first = first(self, &path);
+            if self.settle(path, first) {
+                waiting.push(text.clone());
             }
         }
         waiting
+    }
+
+    /// Notes what a one-shot watch comes to, and says whether it still waits.
+    fn settle(&mut self, path: ZnodePath, first: First) -> bool {
+        match first {
+            First::Waiting => return true,
+            First::Concluded(kind) => self.concluded.push(Event { zxid: None, kind, path }),
+            First::Seen(place, kind, zxid) => {
+                let event = Event { zxid: Some(zxid), kind, path };
+                self.seen.push(Seen { place, is_once: true, event });
+            }
+        }
+        false
+    }
+
+    /// A one-shot watch that the members know of. It may stand for an older one at the same path, whose client was
+    /// told neither what spent that, nor that this one was set: so what counts is the first event that the client has
+    /// not seen, and not the first since the watch was armed.
+    fn once(&self, path: &str, watch: &ArmedWatch) -> First {
+        let forgotten = self.history.forgotten();
+        let since = match watch.spent {
+            Some(spent) if spent.zxid <= self.since => return First::Waiting,
+            _ if self.since >= forgotten => self.since,
+            Some(spent) if spent.zxid <= forgotten => return First::Concluded(spent.kind),
+            Some(_) => forgotten,
+            None if watch.armed > self.since => return self.first(path, watch.kind),
+            None => return First::Waiting,
+        };
+        let own = self.history.of_node(self.tree, path, since);
+        let first = match watch.kind {
+            WatchKind::Child => {
+                let deleted = own.filter(|(_, past)| past.change.kind == ChangeKind::Deleted).last();
+                let deleted = deleted.map(|found| (found, EventKind::Deleted));
+                let changed = self.history.of_children(self.tree, path, since).last();
+                let changed = changed.map(|found| (found, EventKind::ChildrenChanged));
+                deleted.into_iter().chain(changed).min_by_key(|((place, _), _)| *place)
+            }
+            _ => own.last().map(|found| (found, found.1.change.kind.event())),
+        };
+        first.map_or(First::Waiting, |((place, past), kind)| First::Seen(place, kind, past.zxid))
+    }
+
+    fn first(&self, path: &str, kind: WatchKind) -> First {
+        match kind {
+            WatchKind::Data => self.data(path),
+            WatchKind::Exist => self.exist(path),
+            WatchKind::Child => self.child(path),
+            WatchKind::Persistent | WatchKind::Recursive => First::Waiting,
+        }
     }
 
     /// A watch on a znode that was there: what becomes of it.
@@ -287,55 +378,4 @@ impl<'a> Missed<'a> {
             self.seen.push(Seen { place, is_once: false, event });
         }
     }
-}
-
-impl Told {
-    /// Puts what was missed in order, leaves out what was told, and notes the rest as told.
-    fn without_repeats(&mut self, concluded: Vec<Event>, mut seen: Vec<Seen>) -> Vec<Event> {
-        // In front of its like stands what has to be told in any case.
-        seen.sort_unstable_by_key(|seen| (seen.identity(), !seen.is_once));
-        seen.dedup_by_key(|seen| seen.identity());
-        seen.retain(|seen| !self.holds(&seen.event));
-        if seen.len() > limits::CATCH_UP_EVENTS_MAX {
-            leave_only_the_last(&mut seen);
-        }
-        let mut events = concluded;
-        events.retain(|event| self.events.insert((None, event.kind, event.path.clone())));
-        for Seen { is_once, event, .. } in seen {
-            if is_once {
-                self.events.insert((event.zxid, event.kind, event.path.clone()));
-            }
-            events.push(event);
-        }
-        events
-    }
-
-    /// Notes that these watches have been told everything since, and will be told whatever comes.
-    fn told_since(&mut self, since: Zxid, persistent: Vec<ZnodePath>, recursive: Vec<ZnodePath>) {
-        for (known, paths) in [(&mut self.persistent, persistent), (&mut self.recursive, recursive)] {
-            for path in paths {
-                let known = known.entry(path).or_insert(since);
-                *known = since.min(*known);
-            }
-        }
-    }
-
-    fn holds(&self, event: &Event) -> bool {
-        let told = |known: &HashMap<ZnodePath, Zxid, RandomState>, path: &str| {
-            known.get(path).is_some_and(|&since| event.zxid.is_some_and(|zxid| zxid > since))
-        };
-        let (path, is_family) = (&*event.path, event.kind == EventKind::ChildrenChanged);
-        told(&self.persistent, path)
-            || (!is_family && !self.recursive.is_empty())
-                && std::iter::once(path).chain(ancestors(path)).any(|path| told(&self.recursive, path))
-            || !self.events.is_empty() && self.events.contains(&(event.zxid, event.kind, event.path.clone()))
-    }
-}
-
-/// Of the events of persistent watches, leaves the last one of each znode and the last one of its children.
-fn leave_only_the_last(seen: &mut Vec<Seen>) {
-    let mut told: HashSet<(ZnodePath, bool), RandomState> = HashSet::default();
-    seen.reverse();
-    seen.retain(|seen| told.insert((seen.event.path.clone(), seen.identity().1)) || seen.is_once);
-    seen.reverse();
 }
