@@ -32,51 +32,51 @@ async fn the_rust_client_does_its_work() {
     let other = connect(&ensemble).await;
     let persistent = zk::CreateMode::Persistent.with_acls(ANYONE);
 
-    let (_, created) = other.check_and_watch_stat("/work").await.unwrap();
-    let mut below = other.watch("/work", zk::AddWatchMode::PersistentRecursive).await.unwrap();
-    let (stat, _) = client.create("/work", b"1", &persistent).await.unwrap();
+    let (_, created) = other.check_and_watch_stat("/jobs").await.unwrap();
+    let mut below = other.watch("/jobs", zk::AddWatchMode::PersistentRecursive).await.unwrap();
+    let (stat, _) = client.create("/jobs", b"1", &persistent).await.unwrap();
     let event = created.changed().await;
-    assert_eq!((event.event_type, event.path.as_str()), (zk::EventType::NodeCreated, "/work"));
-    assert_eq!(client.get_data("/work").await.unwrap(), (b"1".to_vec(), stat));
-    assert_eq!(client.create("/work", b"", &persistent).await.unwrap_err(), zk::Error::NodeExists);
-    assert_eq!(client.set_data("/work", b"2", Some(5)).await.unwrap_err(), zk::Error::BadVersion);
-    assert_eq!(client.set_data("/work", b"2", Some(0)).await.unwrap().version, 1);
+    assert_eq!((event.event_type, event.path.as_str()), (zk::EventType::NodeCreated, "/jobs"));
+    assert_eq!(client.get_data("/jobs").await.unwrap(), (b"1".to_vec(), stat));
+    assert_eq!(client.create("/jobs", b"", &persistent).await.unwrap_err(), zk::Error::NodeExists);
+    assert_eq!(client.set_data("/jobs", b"2", Some(5)).await.unwrap_err(), zk::Error::BadVersion);
+    assert_eq!(client.set_data("/jobs", b"2", Some(0)).await.unwrap().version, 1);
 
     let sequential = zk::CreateMode::PersistentSequential.with_acls(ANYONE);
     for expected in 0..3 {
-        let (_, sequence) = client.create("/work/n-", b"", &sequential).await.unwrap();
+        let (_, sequence) = client.create("/jobs/n-", b"", &sequential).await.unwrap();
         assert_eq!(sequence.into_i64(), expected);
     }
     other.sync("/").await.unwrap();
-    let mut children = other.list_children("/work").await.unwrap();
+    let mut children = other.list_children("/jobs").await.unwrap();
     children.sort();
     assert_eq!(children, ["n-0000000000", "n-0000000001", "n-0000000002"]);
 
     let mut multi = client.new_multi_writer();
-    multi.add_check_version("/work", 1).unwrap();
-    multi.add_create("/work/multi", b"", &persistent).unwrap();
-    multi.add_delete("/work/n-0000000000", None).unwrap();
+    multi.add_check_version("/jobs", 1).unwrap();
+    multi.add_create("/jobs/multi", b"", &persistent).unwrap();
+    multi.add_delete("/jobs/n-0000000000", None).unwrap();
     assert_eq!(multi.commit().await.unwrap().len(), 3);
     let mut failing = client.new_multi_writer();
-    failing.add_create("/work/never", b"", &persistent).unwrap();
-    failing.add_delete("/work/no-such", None).unwrap();
+    failing.add_create("/jobs/never", b"", &persistent).unwrap();
+    failing.add_delete("/jobs/no-such", None).unwrap();
     assert!(failing.commit().await.is_err());
-    assert_eq!(client.check_stat("/work/never").await.unwrap(), None);
+    assert_eq!(client.check_stat("/jobs/never").await.unwrap(), None);
 
     let mut reader = client.new_multi_reader();
-    reader.add_get_data("/work").unwrap();
-    reader.add_get_children("/work").unwrap();
+    reader.add_get_data("/jobs").unwrap();
+    reader.add_get_children("/jobs").unwrap();
     assert_eq!(reader.commit().await.unwrap().len(), 2);
-    assert_eq!(client.count_descendants_number("/work").await.unwrap(), 3);
+    assert_eq!(client.count_descendants_number("/jobs").await.unwrap(), 3);
 
     let expected = [
-        (zk::EventType::NodeCreated, "/work"),
-        (zk::EventType::NodeDataChanged, "/work"),
-        (zk::EventType::NodeCreated, "/work/n-0000000000"),
-        (zk::EventType::NodeCreated, "/work/n-0000000001"),
-        (zk::EventType::NodeCreated, "/work/n-0000000002"),
-        (zk::EventType::NodeCreated, "/work/multi"),
-        (zk::EventType::NodeDeleted, "/work/n-0000000000"),
+        (zk::EventType::NodeCreated, "/jobs"),
+        (zk::EventType::NodeDataChanged, "/jobs"),
+        (zk::EventType::NodeCreated, "/jobs/n-0000000000"),
+        (zk::EventType::NodeCreated, "/jobs/n-0000000001"),
+        (zk::EventType::NodeCreated, "/jobs/n-0000000002"),
+        (zk::EventType::NodeCreated, "/jobs/multi"),
+        (zk::EventType::NodeDeleted, "/jobs/n-0000000000"),
     ];
     for (kind, path) in expected {
         let event = below.changed().await;
