@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 
 use crate::load::{Count, Ledger, ROOT, SHARED, value};
 use crate::tree::Tree;
-use crate::wait;
 
 /// Reads every member after a sync, and compares each with the ledgers and all with one another. The load must be
 /// at rest. Says how many znodes there are.
@@ -14,7 +13,10 @@ use crate::wait;
 /// If a member misses what was acknowledged, shows what nobody wrote, or differs from another.
 #[track_caller]
 pub fn audit(members: &[SocketAddr], ledgers: &[Ledger]) -> usize {
-    let trees: Vec<Tree> = members.iter().map(|member| read(*member)).collect();
+    let trees: Vec<Tree> = members
+        .iter()
+        .map(|member| Tree::read(*member, ROOT).unwrap_or_else(|error| panic!("read {member}: {error}")))
+        .collect();
     let mut violations = Vec::new();
     for (member, tree) in members.iter().zip(&trees) {
         violations.extend(judge(ledgers, tree).into_iter().map(|violation| format!("{member}: {violation}")));
@@ -26,20 +28,6 @@ pub fn audit(members: &[SocketAddr], ledgers: &[Ledger]) -> usize {
     violations.truncate(40);
     assert!(violations.is_empty(), "{number} violations, of them:\n{}", violations.join("\n"));
     trees[0].0.len()
-}
-
-/// What a member shows. It may be between two leaders just now, and hang up; as a client would, this tries again.
-#[track_caller]
-fn read(member: SocketAddr) -> Tree {
-    let mut last = None;
-    let tree = wait::within(wait::PATIENCE, || match Tree::read(member, ROOT) {
-        Ok(tree) => Some(tree),
-        Err(error) => {
-            last = Some(error);
-            None
-        }
-    });
-    tree.unwrap_or_else(|| panic!("read {member}: {last:?}"))
 }
 
 /// In what way `tree` is not what the ledgers allow.
