@@ -9,7 +9,8 @@ need() { # need PACKAGE TEST...: the package, unless the test succeeds
     shift
     "$@" >/dev/null 2>&1 || missing+=("$package")
 }
-has_libclang() { compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' || ldconfig -p | grep -q libclang; }
+# The C interface, which bindgen loads; libclang-cpp, which comes with LLVM's own tools, is another library.
+has_libclang() { compgen -G '/usr/lib/llvm-*/lib/libclang[.-][!c]*' || ldconfig -p | grep -q 'libclang[.-][^c]'; }
 has_venv() { python3 -c 'import venv, ensurepip'; }
 
 need libclang-dev has_libclang
