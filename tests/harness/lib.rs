@@ -5,8 +5,8 @@
 //! [`Load`] is many of them that write down what they were told, and [`audit`](audit::audit) compares that with
 //! what the members say afterwards.
 //!
-//! With `CORRAL_TEST_SERVER=apache` in the environment the ensembles consist of Apache ZooKeeper (Debian's package),
-//! which is how one finds out what is to be expected.
+//! With `CORRAL_TEST_SERVER=apache` in the environment the ensembles consist of Apache ZooKeeper (Debian's package; with
+//! `apache-3.9` a later one), which is how one finds out what is to be expected.
 // Layers, lowest first. A module imports only from those above it.
 pub mod ask;
 pub mod ports;
@@ -30,5 +30,5 @@ pub use ask::Ask;
 pub use connection::{Connection, Packet, Welcome};
 pub use ensemble::{Ensemble, Plan};
 pub use load::Load;
-pub use server::{Server, corral, scratch};
+pub use server::{Server, corral, java_class_path, scratch};
 pub use session::{Answer, Session};

@@ -12,12 +12,17 @@ use anyhow::{Context, Result, bail, ensure};
 pub enum Server {
     /// The `corral` of this workspace, or the one that `CORRAL_BIN` names.
     Corral,
-    /// Apache ZooKeeper as Debian packages it.
+    /// Apache ZooKeeper 3.8 as Debian packages it.
     Apache,
+    /// Apache ZooKeeper 3.9, out of the jars that `peer/jars.sh` fetches.
+    Apache39,
 }
 
 /// Where Debian puts ZooKeeper.
 const ZOOKEEPER_JAR: &str = "/usr/share/java/zookeeper.jar";
+
+/// What a member of ZooKeeper's runs.
+const QUORUM_PEER: &str = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
 
 impl Server {
     /// What `CORRAL_TEST_SERVER` names; Corral if it names nothing.
@@ -28,8 +33,16 @@ impl Server {
         match std::env::var("CORRAL_TEST_SERVER").as_deref() {
             Err(_) | Ok("corral") => Self::Corral,
             Ok("apache") => Self::Apache,
-            Ok(other) => panic!("CORRAL_TEST_SERVER is `{other}`; it may be `corral` or `apache`"),
+            Ok("apache-3.9") => Self::Apache39,
+            Ok(other) => {
+                panic!("CORRAL_TEST_SERVER is `{other}`; it may be `corral`, `apache` or `apache-3.9`")
+            }
         }
+    }
+
+    /// Whether this does as ZooKeeper does where Corral means to do better.
+    pub fn is_apache(self) -> bool {
+        self != Self::Corral
     }
 
     /// Starts a member that reads `zoo_cfg` and says what it has to say into `log`.
@@ -44,12 +57,14 @@ impl Server {
             }
             Self::Apache => {
                 ensure!(Path::new(ZOOKEEPER_JAR).exists(), "no {ZOOKEEPER_JAR}: `apt-get install zookeeper`");
-                let mut command = Command::new("java");
+                let mut command = java(&format!("/etc/zookeeper/conf:{ZOOKEEPER_JAR}"));
+                command.arg(QUORUM_PEER).arg(zoo_cfg);
                 command
-                    .args(["-Xmx256m", "-Dzookeeper.admin.enableServer=false", "-cp"])
-                    .arg(format!("/etc/zookeeper/conf:{ZOOKEEPER_JAR}"))
-                    .arg("org.apache.zookeeper.server.quorum.QuorumPeerMain")
-                    .arg(zoo_cfg);
+            }
+            Self::Apache39 => {
+                let mut command = java(&java_class_path()?);
+                // Without a configuration of its own, log4j says nothing below an error.
+                command.arg("-Dorg.apache.logging.log4j.level=INFO").arg(QUORUM_PEER).arg(zoo_cfg);
                 command
             }
         };
@@ -57,6 +72,32 @@ impl Server {
         command.stdin(Stdio::null()).stdout(log).stderr(stderr);
         command.spawn().with_context(|| format!("start {:?}", command.get_program()))
     }
+}
+
+fn java(class_path: &str) -> Command {
+    let mut command = Command::new("java");
+    command.args(["-Xmx256m", "-Dzookeeper.admin.enableServer=false", "-cp", class_path]);
+    command
+}
+
+/// The jars of Apache ZooKeeper 3.9 and Curator, as Java wants to hear it. They are fetched where they are not there.
+///
+/// # Errors
+/// If they cannot be fetched.
+pub fn java_class_path() -> Result<String> {
+    static FOUND: OnceLock<Result<String, String>> = OnceLock::new();
+    FOUND
+        .get_or_init(|| fetch_jars().map_err(|error| format!("{error:#}")))
+        .clone()
+        .map_err(anyhow::Error::msg)
+}
+
+fn fetch_jars() -> Result<String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peer/jars.sh");
+    let output = Command::new(script).stderr(Stdio::inherit()).output().context("run peer/jars.sh")?;
+    ensure!(output.status.success(), "peer/jars.sh: {}", output.status);
+    let folder = String::from_utf8(output.stdout).context("peer/jars.sh prints the name of a folder")?;
+    Ok(format!("{}/*", folder.trim_end()))
 }
 
 /// A place for files that tests leave behind only when they fail, beside what cargo builds.
