@@ -1,5 +1,6 @@
 //! Real server processes on loopback, which a test may kill, freeze and start again.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -13,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::connection::{Connection, Greeting};
 use crate::ports::Block;
+use crate::relay::Relay;
 use crate::turn::Turn;
 use crate::{Ask, Server, scratch, wait};
 
@@ -27,12 +29,21 @@ pub struct Plan {
     pub lines: Vec<String>,
     /// What it consists of.
     pub server: Server,
+    /// Whether the members speak to each other through wires that a test may cut.
+    pub wired: bool,
 }
 
 impl Plan {
     /// This many members of the server under test.
     pub fn members(members: usize) -> Self {
-        Self { members, tick_ms: 500, lines: Vec::new(), server: Server::under_test() }
+        Self { members, tick_ms: 500, lines: Vec::new(), server: Server::under_test(), wired: false }
+    }
+
+    /// The same, with members that can be [cut off](Ensemble::cut_off) from each other.
+    #[must_use]
+    pub fn wired(mut self) -> Self {
+        self.wired = true;
+        self
     }
 
     /// The same with one more line in `zoo.cfg`.
@@ -48,6 +59,8 @@ impl Plan {
 pub struct Ensemble {
     members: Vec<Member>,
     server: Server,
+    /// From whom to whom.
+    wires: BTreeMap<(usize, usize), Relay>,
     // Dropped in this order, after the members: first the files, then the ports, then the turn.
     directory: Option<TempDir>,
     _ports: Block,
@@ -100,14 +113,14 @@ impl Ensemble {
     fn lay_out(plan: &Plan, turn: Turn) -> Result<Self> {
         let mut ports = Block::claim()?;
         let directory = tempfile::Builder::new().prefix("ensemble-").tempdir_in(scratch())?;
-        let mut server_lines = String::new();
-        let mut members = Vec::new();
+        let (mut members, mut peer_ports) = (Vec::new(), Vec::new());
         for id in 1..=plan.members {
             let client = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.take()?));
-            writeln!(server_lines, "server.{id}=127.0.0.1:{}:{}", ports.take()?, ports.take()?)?;
+            peer_ports.push((id, ports.take()?, ports.take()?));
             let directory = directory.path().join(id.to_string());
             members.push(Member { id, client, directory, child: None, frozen: false });
         }
+        let mut wires = BTreeMap::new();
         for member in &members {
             let data = member.directory.join("data");
             std::fs::create_dir_all(&data)?;
@@ -121,11 +134,19 @@ impl Ensemble {
                 writeln!(cfg, "{line}")?;
             }
             if plan.members > 1 {
-                cfg.push_str(&server_lines);
+                for (id, mut port, election) in peer_ports.iter().copied() {
+                    if plan.wired && id != member.id {
+                        let wire = Relay::to((Ipv4Addr::LOCALHOST, port).into())?;
+                        port = wire.address().port();
+                        wires.insert((member.id, id), wire);
+                    }
+                    writeln!(cfg, "server.{id}=127.0.0.1:{port}:{election}")?;
+                }
             }
             std::fs::write(member.directory.join("zoo.cfg"), cfg)?;
         }
-        Ok(Self { members, server: plan.server, directory: Some(directory), _ports: ports, _turn: turn })
+        let server = plan.server;
+        Ok(Self { members, server, wires, directory: Some(directory), _ports: ports, _turn: turn })
     }
 
     /// The members' ids.
@@ -224,6 +245,27 @@ impl Ensemble {
     pub fn resume(&mut self, id: usize) {
         self.signal(id, Signal::CONT);
         self.members[id - 1].frozen = false;
+    }
+
+    /// Cuts a member off from the others; its clients still reach it. The ensemble must be [`Plan::wired`].
+    ///
+    /// # Panics
+    /// This and [`Self::rejoin`] panic if it is not.
+    #[track_caller]
+    pub fn cut_off(&self, id: usize) {
+        self.wires_of(id).for_each(Relay::cut);
+    }
+
+    /// Lets a member that was cut off speak to the others again.
+    #[track_caller]
+    pub fn rejoin(&self, id: usize) {
+        self.wires_of(id).for_each(Relay::mend);
+    }
+
+    #[track_caller]
+    fn wires_of(&self, id: usize) -> impl Iterator<Item = &Relay> {
+        assert!(!self.wires.is_empty(), "the members of this ensemble cannot be cut off");
+        self.wires.iter().filter(move |((from, to), _)| *from == id || *to == id).map(|(_, wire)| wire)
     }
 
     #[track_caller]

@@ -10,6 +10,7 @@
 // Layers, lowest first. A module imports only from those above it.
 pub mod ask;
 pub mod ports;
+pub mod relay;
 mod server;
 mod turn;
 pub mod wait;

@@ -99,6 +99,25 @@ fn a_leader_that_freezes_is_replaced_and_steps_down_when_it_thaws() {
 }
 
 #[test]
+fn a_leader_that_is_cut_off_is_replaced_and_follows_when_it_is_back() {
+    let mut ensemble = Ensemble::start(&Plan::members(3).wired());
+    let load = Load::start(&ensemble.addresses(), SESSIONS);
+    load.progress(SOME);
+    let alone = ensemble.wait_for_leader();
+    ensemble.cut_off(alone);
+    let new = wait::until("another member led", || ensemble.leader().filter(|leader| *leader != alone));
+    load.progress(SOME);
+    ensemble.rejoin(alone);
+    ensemble.wait_until_serving();
+    assert_ne!(
+        ensemble.wait_for_leader(),
+        alone,
+        "a member that comes back does not unseat a good leader ({new})"
+    );
+    check(&ensemble, &load, "a leader that was cut off");
+}
+
+#[test]
 fn clients_of_the_survivors_keep_their_connection_when_the_leader_dies() {
     if Server::under_test().is_apache() {
         return; // ZooKeeper disconnects every client of every member.

@@ -1,0 +1,183 @@
+//! A wire between two members that a test may cut.
+//!
+//! What is on a wire that is cut is held, and goes on when the wire is whole again: so TCP behaves on a network that
+//! loses everything for a while. Neither end hears that the wire is cut.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+/// Takes connections and passes on what comes, in both directions, until it is cut or dropped.
+#[derive(Debug)]
+pub struct Relay {
+    address: SocketAddr,
+    wire: Arc<Wire>,
+}
+
+#[derive(Debug, Default)]
+struct Wire {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    is_cut: bool,
+    is_over: bool,
+}
+
+impl Relay {
+    /// Begins to listen at a port of its own, for connections to `target`.
+    ///
+    /// # Errors
+    /// If no port can be had.
+    pub fn to(target: SocketAddr) -> io::Result<Self> {
+        // Any port will do: it is taken as long as this lives, so nobody is given it for an outgoing connection.
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let wire = Arc::<Wire>::default();
+        let shared = wire.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if shared.is_over() {
+                    return;
+                }
+                let wire = shared.clone();
+                // Beside the others, because a connection cannot be made while the wire is cut.
+                thread::spawn(move || wire.connect(&stream, target));
+            }
+        });
+        Ok(Self { address, wire })
+    }
+
+    /// Where to connect to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Holds everything from now on.
+    pub fn cut(&self) {
+        self.wire.set(|state| state.is_cut = true);
+    }
+
+    /// Lets everything go on.
+    pub fn mend(&self) {
+        self.wire.set(|state| state.is_cut = false);
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.wire.set(|state| state.is_over = true);
+        // Wakes the one who waits for connections.
+        let _woken = TcpStream::connect(self.address);
+    }
+}
+
+impl Wire {
+    /// Joins a connection with one to `target`. Who cannot be joined is hung up.
+    fn connect(self: Arc<Self>, near: &TcpStream, target: SocketAddr) {
+        if !self.wait_until_whole() {
+            return;
+        }
+        let Ok(far) = TcpStream::connect(target) else { return };
+        let ends = || {
+            for end in [near, &far] {
+                end.set_nodelay(true)?;
+            }
+            io::Result::Ok((near.try_clone()?, far.try_clone()?))
+        };
+        let Ok((near_too, far_too)) = ends() else { return };
+        let wire = self.clone();
+        let back = thread::spawn(move || wire.carry(&far_too, &near_too));
+        self.carry(near, &far);
+        let _ended = back.join();
+    }
+
+    /// Carries bytes one way until that way ends, and then ends it at the other side too.
+    fn carry(&self, mut from: &TcpStream, mut to: &TcpStream) {
+        let mut chunk = [0; 64 << 10];
+        loop {
+            let read = from.read(&mut chunk);
+            if !self.wait_until_whole() {
+                break;
+            }
+            match read {
+                Ok(0) => {
+                    let _closed = to.shutdown(Shutdown::Write);
+                    return;
+                }
+                Ok(count) if to.write_all(&chunk[..count]).is_ok() => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                _ => break,
+            }
+        }
+        for end in [from, to] {
+            let _closed = end.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Waits while the wire is cut. `false` if it is there no more.
+    fn wait_until_whole(&self) -> bool {
+        let state = self.lock();
+        let state = self.changed.wait_while(state, |state| state.is_cut && !state.is_over);
+        !state.unwrap_or_else(PoisonError::into_inner).is_over
+    }
+
+    fn is_over(&self) -> bool {
+        self.lock().is_over
+    }
+
+    fn set(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.lock());
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_is_on_a_cut_wire_is_held_and_then_goes_on() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let relay = Relay::to(listener.local_addr().unwrap()).unwrap();
+        let mut near = TcpStream::connect(relay.address()).unwrap();
+        let (mut far, _) = listener.accept().unwrap();
+        let mut byte = [0];
+        near.write_all(b"a").unwrap();
+        far.read_exact(&mut byte).unwrap();
+        assert_eq!(byte, *b"a");
+
+        relay.cut();
+        near.write_all(b"b").unwrap();
+        far.write_all(b"c").unwrap();
+        let late = TcpStream::connect(relay.address()).unwrap();
+        for end in [&mut near, &mut far] {
+            end.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+            assert!(end.read_exact(&mut byte).is_err(), "something passed through a cut wire");
+            end.set_read_timeout(None).unwrap();
+        }
+        listener.set_nonblocking(true).unwrap();
+        assert!(listener.accept().is_err(), "a connection was made through a cut wire");
+        listener.set_nonblocking(false).unwrap();
+
+        relay.mend();
+        far.read_exact(&mut byte).unwrap();
+        assert_eq!(byte, *b"b");
+        near.read_exact(&mut byte).unwrap();
+        assert_eq!(byte, *b"c");
+        drop(listener.accept().unwrap());
+        assert_eq!((&late).read(&mut byte).unwrap(), 0, "what the target ends is ended");
+
+        drop(relay);
+        assert!(near.write_all(b"d").is_err() || near.read(&mut byte).map_or(true, |count| count == 0));
+    }
+}
