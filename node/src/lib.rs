@@ -3,6 +3,8 @@
 pub mod config;
 
 mod mailbox;
+mod metrics;
+mod stats;
 
 mod watch;
 
@@ -12,7 +14,6 @@ mod observer;
 
 mod auth;
 mod serving;
-mod stats;
 
 pub mod admin;
 

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::client::{Listening, Member};
 use crate::config::Config;
 use crate::mailbox::Reason;
+use crate::metrics::Metrics;
 use crate::observer::Observer;
 use crate::serving;
 use crate::session::Registry;
@@ -38,7 +39,8 @@ impl Server {
             .with_context(|| format!("listen to clients at {} port {}", listen.host, listen.port))?;
         let clients = listening.address().context("learn the address of the clients' port")?;
 
-        let watches = Arc::new(Watches::default());
+        let metrics = Arc::new(Metrics::default());
+        let watches = Arc::new(Watches::new(metrics.clone()));
         let registry = Arc::new(Registry::new(config.member, config.consensus.boot));
         let observer = Observer { watches: watches.clone(), registry: registry.clone() };
         let consensus = Consensus::start(config.consensus.clone(), Arc::new(observer))
@@ -55,6 +57,7 @@ impl Server {
             watches,
             registry,
             stats: Arc::new(Stats::new()),
+            metrics,
             ending: ending.clone(),
         });
         tasks.spawn(async move {

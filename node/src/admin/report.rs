@@ -24,6 +24,8 @@ pub struct Report<'a> {
     pub census: Census,
     /// Watches of this member's clients; a persistent one that is not recursive counts twice, as in ZooKeeper.
     pub watches: usize,
+    /// What this member counts beside what ZooKeeper counts, with its names.
+    pub own: Vec<(String, i64)>,
     /// This member's connections with a session or on the way to one.
     pub connections: Vec<Connection>,
     /// Packets received from clients since the start.

@@ -100,6 +100,9 @@ pub(super) fn mntr(report: &Report<'_>) -> String {
     } else if !report.config.standalone {
         put("synced_observers", &0);
     }
+    for (name, value) in &report.own {
+        put(name, value);
+    }
     text
 }
 

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::{Connection, Host, Latency, Report, Serving};
 use crate::config::Config;
+use crate::metrics::Metrics;
 use crate::serving::serves;
 use crate::session::Registry;
 use crate::stats::Stats;
@@ -25,6 +26,8 @@ pub(crate) struct Member {
     pub(crate) registry: Arc<Registry>,
     /// Who sent how much.
     pub(crate) stats: Arc<Stats>,
+    /// What became of watches.
+    pub(crate) metrics: Arc<Metrics>,
     /// Cancelled when the member shuts down: nothing more is accepted.
     pub(crate) ending: CancellationToken,
 }
@@ -61,6 +64,7 @@ impl Member {
             zxid,
             census,
             watches: self.watches.len(),
+            own: self.metrics.sums(),
             received,
             sent,
             outstanding: connections.iter().map(|connection| connection.queued).sum(),

@@ -3,7 +3,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use machine::{Identities, Machine, Told};
+use machine::{Identities, Machine, Told, WatchKind};
 use proto::request::Read;
 use proto::{Code, Event, Id, Reply, SessionId, Text, Xid, Zxid, jute};
 
@@ -11,6 +11,7 @@ use super::lane::Question;
 use crate::auth;
 use crate::config::AuthConfig;
 use crate::mailbox::Delivery;
+use crate::metrics::Cause;
 use crate::watch::{Kind, Listener};
 
 /// The one who asks.
@@ -73,13 +74,21 @@ pub(super) fn answer(
                     "history does not reach back: persistent watches were told what left a trace in the tree"
                 );
             }
+            let metrics = caller.listener.metrics();
+            metrics.replayed(Cause::SetWatches).inc_by(caught_up.events.len() as u64);
+            metrics.catch_ups_not_whole.inc_by(u64::from(!caught_up.whole));
             out.extend(caught_up.events.iter().map(notification));
             caller.listener.watch_all(&caught_up.waiting);
             Ok(Reply::Empty)
         }
         Question::AddWatch { path, recursive } => {
             caller.told = Told::default();
-            caller.listener.watch(&path, if recursive { Kind::Recursive } else { Kind::Persistent });
+            let (kind, armed) = match recursive {
+                true => (Kind::Recursive, WatchKind::Recursive),
+                false => (Kind::Persistent, WatchKind::Persistent),
+            };
+            caller.listener.watch(&path, kind);
+            caller.listener.metrics().armed(armed).inc();
             Ok(Reply::NoError)
         }
         Question::FindWatches { path, kind, remove } => match caller.listener.find(&path, kind, remove) {
@@ -109,6 +118,12 @@ fn query(machine: &Machine, caller: &mut Caller, read: &Read) -> Result<Reply, C
         if result.is_ok() || awaited {
             caller.told = Told::default();
             caller.listener.watch(path, kind);
+            let armed = match kind {
+                _ if awaited => WatchKind::Exist,
+                Kind::Child => WatchKind::Child,
+                _ => WatchKind::Data,
+            };
+            caller.listener.metrics().armed(armed).inc();
         }
     }
     result

@@ -9,6 +9,7 @@ use proto::{Acl, EventKind, Id, Permissions, Text, Zxid, jute};
 
 use super::table::{Kind, ListenerId, Side, Table};
 use crate::mailbox::{Delivery, Mailbox};
+use crate::metrics::Metrics;
 
 /// Watches that are taken away under one hold of the table when a connection closes, so that a client with a
 /// million of them does not keep the apply of writes waiting.
@@ -18,6 +19,7 @@ const FORGOTTEN_PER_LOCK: usize = 1_024;
 #[derive(Debug, Default)]
 pub(crate) struct Watches {
     state: Mutex<State>,
+    metrics: Arc<Metrics>,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +48,11 @@ pub(crate) struct Listener {
 }
 
 impl Watches {
+    /// An empty table, which counts what it tells.
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
+        Self { state: Mutex::default(), metrics }
+    }
+
     /// Gives a connection a place.
     pub(crate) fn enlist(
         self: &Arc<Self>,
@@ -79,9 +86,8 @@ impl Watches {
         if state.table.len() == 0 {
             return;
         }
-        for change in changes {
-            state.change(zxid, change);
-        }
+        let told: u64 = changes.iter().map(|change| state.change(zxid, change)).sum();
+        self.metrics.fired.inc_by(told);
     }
 
     /// Entries of both tables, as `zk_watch_count` counts them.
@@ -91,30 +97,32 @@ impl Watches {
 }
 
 impl State {
-    /// The triggers of PROTOCOL, section "Transactions and events".
-    fn change(&mut self, zxid: Zxid, change: &Change) {
+    /// The triggers of PROTOCOL, section "Transactions and events". Says how many notifications it came to.
+    fn change(&mut self, zxid: Zxid, change: &Change) -> u64 {
         let path = &change.path;
         self.turn += 1;
-        self.tell(zxid, Side::Data, change.kind.event(), path, &change.acl);
+        let mut told = self.tell(zxid, Side::Data, change.kind.event(), path, &change.acl);
         if change.kind == ChangeKind::Deleted {
             // The same turn: who has heard of the deletion does not hear of it again as a child's listener. Its
             // one-shot watch is spent all the same.
-            self.tell(zxid, Side::Child, EventKind::Deleted, path, &change.acl);
+            told += self.tell(zxid, Side::Child, EventKind::Deleted, path, &change.acl);
         }
         if change.kind == ChangeKind::DataChanged {
-            return;
+            return told;
         }
         if let Some(parent) = path.parent() {
             self.turn += 1;
-            self.tell(zxid, Side::Child, EventKind::ChildrenChanged, parent, &change.parent_acl);
+            told += self.tell(zxid, Side::Child, EventKind::ChildrenChanged, parent, &change.parent_acl);
         }
+        told
     }
 
-    fn tell(&mut self, zxid: Zxid, side: Side, kind: EventKind, path: &str, acl: &[Acl]) {
+    fn tell(&mut self, zxid: Zxid, side: Side, kind: EventKind, path: &str, acl: &[Acl]) -> u64 {
         let Self { table, listeners, turn, .. } = self;
         // Encoded once, when the first listener is found, and shared by all.
         let mut frame = None;
         let open = is_open(acl);
+        let mut told = 0;
         table.trigger(side, path, |id| {
             let Some(Some(known)) = listeners.get_mut(id as usize) else { return };
             if known.told_in == *turn {
@@ -125,8 +133,10 @@ impl State {
             if open || machine::permits(acl, who, Permissions::READ) {
                 let frame = frame.get_or_insert_with(|| encode(zxid, kind, path));
                 known.mailbox.push(Delivery::Event(frame.clone()));
+                told += 1;
             }
         });
+        told
     }
 }
 
@@ -144,6 +154,11 @@ fn encode(zxid: Zxid, kind: EventKind, path: &str) -> bytes::Bytes {
 }
 
 impl Listener {
+    /// Where is counted what becomes of watches.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.watches.metrics
+    }
+
     /// Registers a watch. The caller holds the replica for reading, and has not let go of it since the read that
     /// the watch stands for.
     pub(crate) fn watch(&self, path: &str, kind: Kind) {

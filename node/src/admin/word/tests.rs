@@ -44,6 +44,7 @@ fn report(config: &Config, role: Role) -> Report<'_> {
         zxid: Zxid::new(0x2a),
         census: Census { znodes: 17, ephemerals: 3, data_bytes: 4096, sessions: 5, ..Census::default() },
         watches: 11,
+        own: vec![("corral_watches_armed".to_owned(), 12)],
         connections: vec![
             Connection {
                 address: "127.0.0.1:40112".parse().expect("an address"),
