@@ -4,11 +4,11 @@
 //! into a batch, and every member decodes the batch where it applies it.
 
 use bytes::{Bytes, BytesMut};
-use machine::{Act, Command, Home, Millis, Operation};
+use machine::{Act, Command, Home, Millis, Operation, WatchKind, WatchNote};
 use prost::Message;
 use proto::jute::request::read_write;
 use proto::log::{self, transaction};
-use proto::{Attachment, Id, MemberId, OpCode, Seq, SessionId, Text};
+use proto::{Attachment, Id, MemberId, OpCode, Seq, SessionId, Text, ZnodePath, Zxid};
 
 use crate::Fault;
 
@@ -37,6 +37,13 @@ pub enum Proposal {
         identities: Vec<Id>,
         op: OpCode,
         body: Bytes,
+    },
+    Watch {
+        session: SessionId,
+        attachment: Attachment,
+        number: u64,
+        notes: Vec<WatchNote>,
+        seen: Zxid,
     },
 }
 
@@ -68,6 +75,13 @@ pub(crate) fn encode(proposal: Proposal) -> Bytes {
                 body,
             })
         }
+        Proposal::Watch { session, attachment, number, notes, seen } => transaction::Act::Watch(log::Watch {
+            session: session.to_wire(),
+            attachment: attachment.get(),
+            number,
+            notes: notes.into_iter().map(write_note).collect(),
+            seen: seen.get(),
+        }),
     })
 }
 
@@ -124,6 +138,13 @@ fn decode_act(bytes: Bytes) -> Result<Act, Fault> {
             session: SessionId::from_wire(expire.session),
             attachment: Attachment::new(expire.attachment),
         },
+        transaction::Act::Watch(watch) => Act::Watch {
+            session: SessionId::from_wire(watch.session),
+            attachment: Attachment::new(watch.attachment),
+            number: watch.number,
+            notes: watch.notes.iter().map(read_note).collect::<Result<_, Fault>>()?,
+            seen: Zxid::new(watch.seen),
+        },
     })
 }
 
@@ -154,6 +175,20 @@ fn read_home(home: Option<log::Home>) -> Result<Home, Fault> {
 
 fn write_identity(id: Id) -> log::Identity {
     log::Identity { scheme: id.scheme.into(), id: id.id.into() }
+}
+
+fn write_note(note: WatchNote) -> log::WatchNote {
+    let WatchNote { path, kind, zxid, armed } = note;
+    log::WatchNote { path: path.to_string(), kind: kind as u32, zxid: zxid.get(), armed }
+}
+
+fn read_note(note: &log::WatchNote) -> Result<WatchNote, Fault> {
+    Ok(WatchNote {
+        path: ZnodePath::parse(&note.path).map_err(|_| unreadable("a watch on what is no path"))?,
+        kind: WatchKind::from_number(note.kind).ok_or_else(|| unreadable("an unknown kind of watch"))?,
+        zxid: Zxid::new(note.zxid),
+        armed: note.armed,
+    })
 }
 
 fn unreadable(why: &str) -> Fault {
@@ -253,6 +288,24 @@ mod tests {
     }
 
     #[test]
+    fn a_report_of_watches_survives() {
+        let notes: Vec<_> = WatchKind::ALL
+            .into_iter()
+            .enumerate()
+            .map(|(n, kind)| WatchNote {
+                path: ZnodePath::parse("/a").unwrap(),
+                kind,
+                zxid: Zxid::new(n as u64),
+                armed: n % 2 == 0,
+            })
+            .collect();
+        let (session, attachment) = (SessionId::from_wire(-1), Attachment::new(2));
+        let (number, seen) = (3, Zxid::new(4));
+        let command = round_trip(Proposal::Watch { session, attachment, number, notes: notes.clone(), seen });
+        assert_eq!(command.act, Act::Watch { session, attachment, number, notes, seen });
+    }
+
+    #[test]
     fn a_batch_keeps_its_order() {
         let expiries = (1..=3).map(|n| encode_expiry(SessionId::from_wire(n), Attachment::new(7))).collect();
         let commands = decode(&encode_batch(-1, expiries)).unwrap();
@@ -270,6 +323,11 @@ mod tests {
         assert!(decode(&encode_batch(1, vec![Bytes::new()])).is_err(), "a transaction without an act");
         let unknown = transaction(transaction::Act::Write(log::Write { op: 9_999, ..Default::default() }));
         assert!(decode(&encode_batch(1, vec![unknown])).is_err(), "an operation of a later release");
+        let note = |path: &str, kind| log::WatchNote { path: path.to_owned(), kind, zxid: 1, armed: true };
+        for note in [note("/a", 0), note("/a", 6), note("a", 1)] {
+            let watch = log::Watch { notes: vec![note], ..Default::default() };
+            assert!(decode(&encode_batch(1, vec![transaction(transaction::Act::Watch(watch))])).is_err());
+        }
         let short = transaction(transaction::Act::Open(log::Open {
             home: Some(log::Home::default()),
             password: Bytes::from_static(b"short"),

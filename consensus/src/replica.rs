@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use machine::{Applied, Command, Machine};
 use parking_lot::RwLock;
-use proto::Zxid;
 
 /// The one arrow that points up: who is told what was applied, while the world is locked for writing.
 pub trait Observer: Send + Sync + 'static {
     /// A command was applied. `machine` is the world right behind it.
     fn applied(&self, machine: &Machine, applied: &Applied);
 
-    /// The whole world was replaced by a snapshot; what led there was not told one by one.
-    fn replaced(&self, machine: &Machine, before: Zxid);
+    /// The whole world was replaced by a snapshot; what led from the `old` one to the `new` one was not told one by one.
+    fn replaced(&self, old: &Machine, new: &Machine);
 }
 
 /// Who inside this crate is told what was applied, ahead of the [`Observer`], under the same hold of the lock. It
@@ -22,7 +21,7 @@ pub(crate) trait Hook: Send + Sync {
     fn applied(&self, machine: &Machine, command: &Command, applied: &Applied);
 
     /// The whole world was replaced by a snapshot; what led there was not told one by one.
-    fn replaced(&self, machine: &Machine, before: Zxid);
+    fn replaced(&self, machine: &Machine);
 }
 
 /// This member's copy of the world.
@@ -61,12 +60,11 @@ impl Replica {
         // The old world is large: it is torn down after the lock is released, so that no reader waits for that.
         let _old = {
             let mut machine = self.machine.write();
-            let before = machine.last_zxid();
             let old = std::mem::replace(&mut *machine, world);
             for hook in &self.hooks {
-                hook.replaced(&machine, before);
+                hook.replaced(&machine);
             }
-            self.observer.replaced(&machine, before);
+            self.observer.replaced(&old, &machine);
             old
         };
     }

@@ -5,10 +5,11 @@
 //! answer), so the order of deliveries is the order of the world's states.
 use std::collections::VecDeque;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use proto::limits::MAILBOX_DELIVERIES_MAX;
-use proto::{Attachment, Code, Reply, Seq, SessionId, Xid, Zxid};
+use proto::request::SetWatches;
+use proto::{Attachment, Code, Event, Reply, Seq, SessionId, Xid, Zxid, jute};
 use tokio::sync::Notify;
 
 /// Something that a connection has to send, or to do.
@@ -20,6 +21,13 @@ pub(crate) enum Delivery {
     Refused,
     /// A notification: a whole frame, shared by all who are told.
     Event(Bytes),
+    /// What a client missed: many notifications as one, so that however much it is, it is told.
+    CaughtUp {
+        /// Whole frames.
+        frames: Bytes,
+        /// How many.
+        count: usize,
+    },
     /// The answer to a request that this member answered by itself.
     Answer {
         /// What the client numbered the request with.
@@ -38,6 +46,30 @@ pub(crate) enum Delivery {
         /// The answer.
         result: Result<Reply, Code>,
     },
+    /// A report of watches of this connection was applied.
+    Noted {
+        /// Which one.
+        number: u64,
+    },
+    /// What the client had set over an earlier connection became known only now.
+    Late(Box<SetWatches>),
+    /// The world was replaced by a snapshot, which has this write next: what was asked for before it has been done, or
+    /// refused, and nobody can say which.
+    Replaced {
+        /// The session's next write.
+        next_seq: Seq,
+    },
+}
+
+impl Delivery {
+    /// These notifications, if there are any.
+    pub(crate) fn caught_up(events: &[Event]) -> Option<Self> {
+        let mut frames = BytesMut::new();
+        for event in events {
+            jute::reply::write_event(&mut frames, event.zxid, event.kind, &event.path);
+        }
+        (!events.is_empty()).then(|| Self::CaughtUp { frames: frames.freeze(), count: events.len() })
+    }
 }
 
 /// What a client is told when its greeting was accepted.
@@ -51,6 +83,18 @@ pub(crate) struct Welcome {
     pub(crate) password: [u8; machine::command::PASSWORD_BYTES],
     /// The timeout that was agreed on, in milliseconds.
     pub(crate) timeout_ms: u32,
+}
+
+impl Welcome {
+    /// What the client of a session is told that was just opened or attached.
+    pub(crate) const fn to(session: &machine::Session) -> Self {
+        Self {
+            session: session.id,
+            attachment: session.attachment,
+            password: session.password,
+            timeout_ms: session.timeout_ms,
+        }
+    }
 }
 
 /// Why the server ends a connection.
@@ -75,7 +119,7 @@ pub(crate) enum Reason {
     #[error("member has not served for too long")]
     NotServing,
     /// The world was replaced by a snapshot.
-    #[error("world was replaced by a snapshot")]
+    #[error("world was replaced by a snapshot that has the outcome of a request")]
     Replaced,
     /// The process ends.
     #[error("member is shutting down")]

@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use machine::{Applied, Machine, Verdict};
-use proto::{Attachment, Zxid};
+use proto::Attachment;
 
-use crate::mailbox::{Reason, Welcome};
+use crate::mailbox::Welcome;
 use crate::session::Registry;
 use crate::watch::Watches;
 
@@ -39,15 +39,25 @@ impl consensus::Observer for Observer {
                 self.registry.closed(*session, *attachment, *seq, zxid);
             }
             Verdict::Fenced { session, attachment, .. } => self.registry.fenced(*session, *attachment),
+            Verdict::Noted { session, attachment, number, current, late, left_out } => {
+                let reported = (*attachment, *number);
+                let is_here = self.registry.noted(*session, reported, *current, late.as_deref());
+                self.watches.metrics().left_out.inc_by(*left_out as u64);
+                if is_here && *left_out > 0 {
+                    tracing::warn!(
+                        %session, watches = left_out,
+                        "no room among the watches that all members know of: these are told only while their client stays here"
+                    );
+                }
+            }
             // Nothing was done, and whoever asked has been answered, or will be.
-            Verdict::Noted { .. } | Verdict::Repeat | Verdict::Gap | Verdict::Outlived => {}
+            Verdict::Repeat | Verdict::Gap | Verdict::Outlived => {}
         }
     }
 
-    fn replaced(&self, _machine: &Machine, _before: Zxid) {
-        // The clients of this member do not know what they missed, and verdicts on their writes and greetings are
-        // among it. They come back with their sessions, here or elsewhere, and compare for themselves. This is the
-        // place where, once the world keeps a history, what they missed since `before` is told instead.
-        self.registry.hang_up_all(Reason::Replaced);
+    fn replaced(&self, old: &Machine, new: &Machine) {
+        // In the order of an apply: what clients watch, then what they asked for.
+        self.watches.replaced(old, new);
+        self.registry.replaced(new);
     }
 }

@@ -125,9 +125,20 @@ pub const HISTORY_CHANGES_MAX: usize = 1 << 20;
 /// [`HISTORY_CHANGES_MAX`].
 pub const HISTORY_BYTES_MAX: u64 = 256 << 20;
 
-/// Missed events that one list of persistent watches is told in full. Beyond it each znode's last event is told, and
-/// the ones before it are left out.
-pub const CATCH_UP_EVENTS_MAX: usize = 16_384;
+/// Missed events that one list of persistent watches is told in full: ten seconds away at 25,000 changes a second.
+/// Beyond it each znode's last event is told, and the ones before it are left out, which is logged and counted.
+pub const CATCH_UP_EVENTS_MAX: usize = 1 << 18;
+
+/// How long a client that has come back may take to prove who it is before it is told what it missed, if it asks for
+/// nothing meanwhile. What only others may read is not told to its persistent watches then.
+pub const CATCH_UP_GRACE: Duration = Duration::from_millis(200);
+
+/// Watches of one connection that were set or taken away and are not known to all members yet. At the bound its socket
+/// is not read.
+pub const WATCH_NOTES_WAITING_MAX: usize = 65_536;
+
+/// Of these, how many travel in one report. What is over goes into the next one.
+pub const WATCH_NOTES_PER_REPORT_MAX: usize = 1_024;
 
 /// Znodes that are looked at, where history does not reach back far enough, for what is new below recursive watches.
 /// What stands behind them is not told.

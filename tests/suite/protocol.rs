@@ -15,6 +15,8 @@ const DELETED: i32 = 2;
 const DATA_CHANGED: i32 = 3;
 const CHILDREN_CHANGED: i32 = 4;
 
+const NO_NODE: i32 = -101;
+
 const TIMEOUT_MS: i32 = 10_000;
 
 fn alone() -> Ensemble {
@@ -527,7 +529,18 @@ fn a_returning_client_is_told_what_its_watches_missed() {
 }
 
 #[test]
-fn who_comes_back_is_told_what_happened_and_not_only_what_is_left_of_it() {
+fn who_comes_back_with_its_watches_is_told_what_happened_and_not_only_what_is_left_of_it() {
+    comes_back(true);
+}
+
+#[test]
+fn who_comes_back_and_says_nothing_is_told_the_same() {
+    comes_back(false);
+}
+
+/// A client loses its member, and comes back to another one. Either its watches are known to the client alone, or to
+/// the members alone.
+fn comes_back(speaks: bool) {
     if is_apache() {
         return; // ZooKeeper compares the tree, which has forgotten.
     }
@@ -538,6 +551,16 @@ fn who_comes_back_is_told_what_happened_and_not_only_what_is_left_of_it() {
     }
     let (mut away, welcome) = Connection::greeted(ensemble.address(2), &Greeting::new(TIMEOUT_MS));
     away.call(&Ask::sync("/"));
+    if !speaks {
+        assert_eq!(away.call(&Ask::get_data("/remade", true)).err, 0);
+        assert_eq!(away.call(&Ask::exists("/kept", true)).err, 0);
+        assert_eq!(away.call(&Ask::exists("/came-and-went", true)).err, NO_NODE);
+        assert_eq!(away.call(&Ask::get_children("/remade", true)).err, 0);
+        assert_eq!(away.call(&Ask::add_watch("/family", 0)).err, 0);
+        assert_eq!(away.call(&Ask::add_watch("/family", 1)).err, 0);
+        // What was set in front of a write is known everywhere when the write is done.
+        make(&mut away, "/mark", "");
+    }
     let seen = away.call(&Ask::exists("/kept", false)).zxid;
     ensemble.kill9(2);
 
@@ -549,9 +572,15 @@ fn who_comes_back_is_told_what_happened_and_not_only_what_is_left_of_it() {
     let last = writer.call(&Ask::set_data("/family/child", b"1", -1)).zxid;
 
     let (mut back, _) = Connection::greeted(ensemble.address(3), &Greeting::again(&welcome, seen));
-    let (data, exist, child): (&[&str], &[&str], &[&str]) =
-        (&["/remade", "/kept"], &["/came-and-went"], &["/remade"]);
-    back.send_as(-8, &Ask::set_watches2(seen, [data, exist, child, &["/family"], &["/family"]])).unwrap();
+    let xid = if speaks {
+        let (data, exist, child): (&[&str], &[&str], &[&str]) =
+            (&["/remade", "/kept"], &["/came-and-went"], &["/remade"]);
+        let lists = [data, exist, child, &["/family"], &["/family"]];
+        back.send_as(-8, &Ask::set_watches2(seen, lists)).unwrap();
+        -8
+    } else {
+        back.send(&Ask::exists("/", false)).unwrap()
+    };
     let mut told = Vec::new();
     let reply = loop {
         match back.receive().unwrap() {
@@ -559,7 +588,7 @@ fn who_comes_back_is_told_what_happened_and_not_only_what_is_left_of_it() {
             Packet::Reply(reply) => break reply,
         }
     };
-    assert_eq!((reply.xid, reply.err), (-8, 0));
+    assert_eq!((reply.xid, reply.err), (xid, 0));
     let what: Vec<(i32, &str)> = told.iter().map(|(_, kind, path)| (*kind, path.as_str())).collect();
     let expected = [
         (DELETED, "/remade"),
@@ -576,6 +605,23 @@ fn who_comes_back_is_told_what_happened_and_not_only_what_is_left_of_it() {
     back.send(&Ask::set_data("/kept", b"", -1)).unwrap();
     assert_eq!(back.event(), (DATA_CHANGED, "/kept".to_owned()));
     assert_eq!(back.reply().err, 0);
+}
+
+#[test]
+fn who_comes_back_and_asks_nothing_at_all_is_told_too() {
+    if is_apache() {
+        return; // ZooKeeper has forgotten what its clients watched.
+    }
+    let mut ensemble = Ensemble::three();
+    let mut writer = open(&ensemble, 1);
+    let (mut away, welcome) = Connection::greeted(ensemble.address(2), &Greeting::new(TIMEOUT_MS));
+    assert_eq!(away.call(&Ask::exists("/awaited", true)).err, NO_NODE);
+    make(&mut away, "/mark", "");
+    let seen = away.call(&Ask::exists("/mark", false)).zxid;
+    ensemble.kill9(2);
+    make(&mut writer, "/awaited", "");
+    let (mut back, _) = Connection::greeted(ensemble.address(3), &Greeting::again(&welcome, seen));
+    assert_eq!(back.event(), (CREATED, "/awaited".to_owned()));
 }
 
 /// Processor time that a process has spent.

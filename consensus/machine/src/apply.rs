@@ -65,8 +65,8 @@ impl Machine {
                 self.write(*session, *attachment, *seq, identities, operation)
             }
             Act::Expire { session, attachment } => self.expire(*session, *attachment),
-            Act::Watch { session, attachment, notes, seen } => {
-                (self.watch(*session, *attachment, notes, *seen), SmallVec::new())
+            Act::Watch { session, attachment, number, notes, seen } => {
+                (self.watch(*session, *attachment, *number, notes, *seen), SmallVec::new())
             }
         };
         if !changes.is_empty() {
@@ -186,7 +186,14 @@ impl Machine {
 
     /// Takes in what a member reports of a session's watches. All of it may have come before, and some of it is older
     /// than what is known: see [`Watches`].
-    fn watch(&mut self, id: SessionId, attachment: Attachment, notes: &[WatchNote], seen: Zxid) -> Verdict {
+    fn watch(
+        &mut self,
+        id: SessionId,
+        attachment: Attachment,
+        number: u64,
+        notes: &[WatchNote],
+        seen: Zxid,
+    ) -> Verdict {
         let Some(session) = self.sessions.get(id) else { return Verdict::Outlived };
         let current = session.attachment;
         let mut left_out = 0;
@@ -219,7 +226,7 @@ impl Machine {
         }
         self.watches.seen(id, seen);
         let late = (late != SetWatches::default()).then(|| Box::new(late));
-        Verdict::Noted { session: id, attachment: current, late, left_out }
+        Verdict::Noted { session: id, attachment, number, current, late, left_out }
     }
 
     /// Ends a session that lives, and all that goes with it.

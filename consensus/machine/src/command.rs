@@ -86,6 +86,8 @@ pub enum Act {
         /// Over which attachment the watches were set. It need not be the current one: a client that has been answered
         /// relies on its watch, wherever it has gone since.
         attachment: Attachment,
+        /// Which report of that attachment: by it, whoever sent the report sees that it has arrived.
+        number: u64,
         /// What happened, in order.
         notes: Vec<WatchNote>,
         /// What the client is known to have received: one-shot watches that were spent until then are done with.
@@ -132,6 +134,11 @@ pub enum WatchKind {
 impl WatchKind {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Data, Self::Exist, Self::Child, Self::Persistent, Self::Recursive];
+
+    /// The one with this number.
+    pub fn from_number(number: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as u32 == number)
+    }
 }
 
 /// What a session asks for, as far as it can be read.

@@ -70,6 +70,11 @@ impl Machine {
         catch_up::missed(&self.tree, &self.history, watches, seen, who, told)
     }
 
+    /// Whether there is a znode at a path, whoever may read it.
+    pub fn holds(&self, path: &str) -> bool {
+        self.tree.get(path).is_some()
+    }
+
     /// What all sessions wait for, in no particular order.
     pub fn watches(&self) -> impl Iterator<Item = WatchRecord> {
         self.watches.records()

@@ -81,8 +81,12 @@ pub enum Verdict {
     Noted {
         /// The session.
         session: SessionId,
-        /// Its current attachment.
+        /// The attachment that was reported of.
         attachment: Attachment,
+        /// Which report of that attachment.
+        number: u64,
+        /// The session's current attachment.
+        current: Attachment,
         /// What was set over an older attachment, and has become known only now that the session is elsewhere: its home
         /// is to treat it as a list that the client sent, with what the client had seen when it came.
         late: Option<Box<SetWatches>>,

@@ -31,7 +31,7 @@ fn world() -> Vec<Record> {
     // One that waits, and one that was spent when it became known.
     let note = |kind, zxid| WatchNote { path: path("/a"), kind, zxid: Zxid::new(zxid), armed: true };
     let notes = vec![note(WatchKind::Data, 3), note(WatchKind::Child, 2)];
-    let act = Act::Watch { session, attachment: Attachment::new(1), notes, seen: Zxid::ZERO };
+    let act = Act::Watch { session, attachment: Attachment::new(1), number: 0, notes, seen: Zxid::ZERO };
     machine.apply(&Command { time: 8, act });
     machine.records().collect()
 }

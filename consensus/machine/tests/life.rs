@@ -250,7 +250,7 @@ impl Client {
         });
         let notes = notes.collect();
         let seen = if self.rng.random_ratio(1, 3) { self.past() } else { Zxid::ZERO };
-        Act::Watch { session, attachment, notes, seen }
+        Act::Watch { session, attachment, number: 0, notes, seen }
     }
 
     fn past(&mut self) -> Zxid {

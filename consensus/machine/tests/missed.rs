@@ -184,7 +184,7 @@ impl Life {
     fn report_watches(&mut self) {
         let (session, attachment) = (self.session, Attachment::new(1));
         let notes = std::mem::take(&mut self.unreported);
-        let act = Act::Watch { session, attachment, notes, seen: Zxid::ZERO };
+        let act = Act::Watch { session, attachment, number: 0, notes, seen: Zxid::ZERO };
         for _ in 0..self.rng.random_range(1..3) {
             self.machine.apply(&Command { time: 1, act: act.clone() });
         }
@@ -220,8 +220,13 @@ impl Life {
             }
         }
         // Half of what is over is known to be received.
-        let act =
-            Act::Watch { session: self.session, attachment: Attachment::new(1), notes: Vec::new(), seen };
+        let act = Act::Watch {
+            session: self.session,
+            attachment: Attachment::new(1),
+            number: 0,
+            notes: Vec::new(),
+            seen,
+        };
         if self.rng.random() {
             self.machine.apply(&Command { time: 1, act });
             self.armed.retain(|(.., armed)| *armed >= seen);

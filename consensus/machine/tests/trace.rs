@@ -224,7 +224,7 @@ impl Runner {
                         notes.push(WatchNote { path, kind, zxid, armed: verb == "watch" });
                     }
                 }
-                let applied = self.apply(Act::Watch { session, attachment, notes, seen });
+                let applied = self.apply(Act::Watch { session, attachment, number: 0, notes, seen });
                 self.told(name, &applied, full)
             }
             "missed" => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use machine::{Applied, Machine};
 use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};
-use proto::{MemberId, Zxid};
+use proto::MemberId;
 use tempfile::TempDir;
 
 use super::*;
@@ -17,7 +17,7 @@ struct Nobody;
 
 impl Observer for Nobody {
     fn applied(&self, _machine: &Machine, _applied: &Applied) {}
-    fn replaced(&self, _machine: &Machine, _before: Zxid) {}
+    fn replaced(&self, _old: &Machine, _new: &Machine) {}
 }
 
 struct Builder;

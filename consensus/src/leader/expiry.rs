@@ -7,7 +7,7 @@ use machine::{Applied, Command, Machine, Verdict};
 use openraft::Instant as _;
 use openraft::async_runtime::WatchReceiver;
 use parking_lot::Mutex;
-use proto::{Attachment, SessionId, Zxid};
+use proto::{Attachment, SessionId};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tracing::info;
@@ -109,7 +109,7 @@ impl Hook for Expiry {
         }
     }
 
-    fn replaced(&self, machine: &Machine, _before: Zxid) {
+    fn replaced(&self, machine: &Machine) {
         // A leader installs no snapshot, but this member may have become one since.
         if self.deadlines.lock().is_some() {
             self.begin(machine);

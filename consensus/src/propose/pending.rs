@@ -97,7 +97,7 @@ impl Hook for Pending {
         }
     }
 
-    fn replaced(&self, machine: &Machine, _before: proto::Zxid) {
+    fn replaced(&self, machine: &Machine) {
         let mut queue = self.queue.lock();
         queue.resync(machine);
         self.len.store(queue.len(), Ordering::Release);
@@ -115,6 +115,8 @@ enum Key {
     Greeting(Home),
     /// A write.
     Write(SessionId, Attachment, Seq),
+    /// A report of watches.
+    Watch(SessionId, Attachment, u64),
 }
 
 impl Key {
@@ -122,6 +124,9 @@ impl Key {
         match proposal {
             Proposal::Open { home, .. } | Proposal::Attach { home, .. } => Self::Greeting(*home),
             Proposal::Write { session, attachment, seq, .. } => Self::Write(*session, *attachment, *seq),
+            Proposal::Watch { session, attachment, number, .. } => {
+                Self::Watch(*session, *attachment, *number)
+            }
         }
     }
 
@@ -130,7 +135,10 @@ impl Key {
         match act {
             Act::Open { home, .. } | Act::Attach { home, .. } => Some(Self::Greeting(*home)),
             Act::Write { session, attachment, seq, .. } => Some(Self::Write(*session, *attachment, *seq)),
-            Act::Expire { .. } | Act::Watch { .. } => None,
+            Act::Watch { session, attachment, number, .. } => {
+                Some(Self::Watch(*session, *attachment, *number))
+            }
+            Act::Expire { .. } => None,
         }
     }
 }
@@ -203,6 +211,8 @@ impl Queue {
                 Key::Write(session, attachment, seq) => machine
                     .session(*session)
                     .is_none_or(|session| (session.attachment, session.next_seq) > (*attachment, *seq)),
+                // Nobody can tell; to report again does no harm.
+                Key::Watch(session, ..) => machine.session(*session).is_none(),
             })
             .copied()
             .collect();
@@ -333,7 +343,7 @@ mod tests {
         for proposal in [open(1), write(session.to_wire(), 1), write(99, 1)].iter().chain(&rest) {
             pending.propose(proposal.clone());
         }
-        pending.replaced(&machine, Zxid::ZERO);
+        pending.replaced(&machine);
         assert_eq!(read(&pending, Place::default(), ALL).0, bytes(&rest));
     }
 

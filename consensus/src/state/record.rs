@@ -157,7 +157,7 @@ fn encode_watch(watch: &ArmedWatch) -> image::ArmedWatch {
 }
 
 fn decode_watch(watch: &image::ArmedWatch) -> Result<ArmedWatch, String> {
-    let kind = WatchKind::ALL.into_iter().find(|kind| *kind as u32 == watch.kind);
+    let kind = WatchKind::from_number(watch.kind);
     let spent = match (watch.spent, watch.event) {
         (0, _) => None,
         (zxid, event) => {

@@ -34,7 +34,7 @@ impl Observer for Ear {
         self.heard.send(applied.verdict.clone()).ok();
     }
 
-    fn replaced(&self, _machine: &Machine, _before: Zxid) {
+    fn replaced(&self, _old: &Machine, _new: &Machine) {
         self.replaced.fetch_add(1, Ordering::SeqCst);
     }
 }

@@ -5,7 +5,6 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,65 +12,33 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use consensus::{Proposal, Unavailable};
-use proto::jute::frame::{self, Overlong};
+use proto::jute::frame;
 use proto::jute::{Malformed, connect, request};
 use proto::limits::{
-    FAREWELL_WAIT_MAX, GREETING_WAIT_MAX, OUTBOX_BYTES_MAX, READS_PER_LOCK_MAX, SOCKET_READ_BYTES_MAX,
+    CATCH_UP_GRACE, FAREWELL_WAIT_MAX, GREETING_WAIT_MAX, OUTBOX_BYTES_MAX, READS_PER_LOCK_MAX,
+    SOCKET_READ_BYTES_MAX,
 };
-use proto::request::Greeting;
-use proto::{Attachment, Code, OpCode, Seq, Text};
+use proto::request::{Greeting, SetWatches};
+use proto::{Attachment, Code, OpCode, Seq, SessionId, Text};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::handshake::{self, Unanswered};
+use super::end::{End, part};
+use super::handshake;
 use super::lane::{Lane, Step};
 use super::member::Member;
-use super::read::{Caller, answer};
+use super::read::{Caller, answer, catch_up, catch_up_late};
+use super::receipts::Receipts;
 use super::reply;
 use crate::auth;
 use crate::mailbox::{Delivery, Mailbox, Reason};
 use crate::session::Seat;
 use crate::stats::Traffic;
+use crate::watch::{Report, Reports};
 
 /// Bytes read at once from a client that says little.
 pub(super) const SMALL_READ_BYTES: usize = 4 << 10;
-
-/// Why a connection is over.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum End {
-    #[error("client hung up")]
-    Gone,
-    #[error("client has no session yet and said nothing more")]
-    NoGreeting,
-    #[error("greeting does not parse")]
-    Greeting(#[from] Malformed),
-    #[error(transparent)]
-    Unanswered(#[from] Unanswered),
-    #[error("client has no session any more, or not its password")]
-    Refused,
-    #[error(transparent)]
-    Overlong(#[from] Overlong),
-    #[error("a frame has no room for a header")]
-    NoHeader,
-    #[error("nothing was heard for the session's timeout")]
-    Idle,
-    #[error("{0}")]
-    HungUp(Reason),
-    #[error("a sync found no leader")]
-    Unavailable(#[from] Unavailable),
-    #[error("a write was answered out of turn")]
-    OutOfTurn,
-    #[error(transparent)]
-    Socket(#[from] io::Error),
-}
-
-impl End {
-    /// Whether the client is still owed what was written to it: then the socket is closed with care.
-    const fn is_orderly(&self) -> bool {
-        matches!(self, Self::Refused | Self::HungUp(_)) && !matches!(self, Self::HungUp(Reason::SlowReader))
-    }
-}
 
 /// Serves a client from its greeting on, of which `inbox` holds the first bytes, to the end of its connection.
 pub(super) async fn serve(
@@ -88,19 +55,6 @@ pub(super) async fn serve(
         part(stream).await;
     }
     end
-}
-
-/// Closes a socket so that what was written to it arrives. A socket that is closed while something from the other
-/// side is unread is reset, and the reset may overtake the last reply.
-pub(super) async fn part(mut stream: TcpStream) {
-    let farewell = async {
-        stream.shutdown().await?;
-        let mut ignored = [0; 1_024];
-        while stream.read(&mut ignored).await? > 0 {}
-        io::Result::Ok(())
-    };
-    // However it ends, the socket is closed behind it.
-    let _ = timeout(FAREWELL_WAIT_MAX, farewell).await;
 }
 
 async fn converse(
@@ -132,7 +86,8 @@ async fn converse(
     tracing::debug!(session = %welcome.session, attachment = %welcome.attachment, %peer, "session attached");
     let proved = auth::from_the_start(&member.config.auth);
     let listener = member.watches.enlist(mailbox.clone(), address.clone(), Arc::from(&*proved));
-    let connection = Connection {
+    let has_returned = greeting.session != SessionId::NONE;
+    let mut connection = Connection {
         member,
         attachment: welcome.attachment,
         timeout: Duration::from_millis(welcome.timeout_ms.into()),
@@ -141,7 +96,11 @@ async fn converse(
             address,
             proved,
             listener,
+            returned: greeting.last_zxid,
+            is_owed: has_returned,
+            speaks_for_itself: false,
             told: machine::Told::default(),
+            reports: Reports::default(),
         },
         lane: Lane::new(),
         mailbox,
@@ -150,10 +109,17 @@ async fn converse(
         outbox,
         barrier: None,
         farewell: None,
+        grace: has_returned.then(|| Instant::now() + CATCH_UP_GRACE),
+        receipts: Receipts::default(),
+        notes_waiting: 0,
         traffic,
         _seat: seat,
     };
-    connection.run(stream, inbox).await
+    let end = connection.run(stream, inbox).await;
+    // The client relies on what it was answered, wherever it goes.
+    connection.report_all();
+    member.metrics.notes_waiting.dec_by(connection.notes_waiting);
+    end
 }
 
 async fn read_greeting(
@@ -191,12 +157,17 @@ struct Connection<'a> {
     barrier: Option<Barrier>,
     /// Until when the client may receive what it was told before it is hung up.
     farewell: Option<Instant>,
+    /// Until when the client, having come back, may prove who it is before it is told what it missed.
+    grace: Option<Instant>,
+    receipts: Receipts,
+    /// Notes of watches on their way, as told last.
+    notes_waiting: i64,
     traffic: Traffic,
     _seat: Seat,
 }
 
 impl Connection<'_> {
-    async fn run(mut self, stream: &mut TcpStream, inbox: &mut BytesMut) -> Result<Infallible, End> {
+    async fn run(&mut self, stream: &mut TcpStream, inbox: &mut BytesMut) -> Result<Infallible, End> {
         let member = self.member;
         let (mut reader, mut writer) = stream.split();
         let mut read_bytes = SMALL_READ_BYTES;
@@ -206,10 +177,16 @@ impl Connection<'_> {
         loop {
             let ending = member.ending.is_cancelled();
             // While the socket does not take what is encoded, nothing new is begun.
-            let flowing = self.outbox.len() < OUTBOX_BYTES_MAX && self.farewell.is_none();
+            let flowing = self.outbox.len() < OUTBOX_BYTES_MAX
+                && self.farewell.is_none()
+                && !self.caller.reports.is_full();
             let held_back = flowing && self.accept(inbox)?;
             let more = flowing && self.step();
             self.encode()?;
+            if let Some(report) = self.caller.reports.due() {
+                self.report(report);
+            }
+            self.tell_waiting();
             let more = more || (held_back && self.lane.has_room());
             self.traffic.tell(self.lane.len());
             if ending && self.lane.len() == 0 && self.outbox.is_empty() {
@@ -239,6 +216,10 @@ impl Connection<'_> {
                     }
                     heard = Instant::now();
                     member.consensus.touch(self.caller.session);
+                    let is_out = self.outbox.is_empty() && self.taken.is_empty();
+                    if let Some(zxid) = self.receipts.heard(heard.into_std(), self.timeout, is_out) {
+                        self.caller.reports.saw(zxid);
+                    }
                     // A client that fills what it is given has more to say.
                     let filled = inbox.len() == inbox.capacity();
                     read_bytes = if filled { SOCKET_READ_BYTES_MAX } else { SMALL_READ_BYTES };
@@ -251,6 +232,7 @@ impl Connection<'_> {
                     }
                     idle.as_mut().reset(heard + self.timeout);
                 }
+                () = until(self.grace), if flowing => self.catch_up(),
                 () = until(self.farewell) => return Err(self.hung_up()),
                 () = member.ending.cancelled(), if !ending => {}
             }
@@ -292,7 +274,11 @@ impl Connection<'_> {
         }
     }
 
-    fn propose(&self, seq: Seq, op: OpCode, body: Bytes) {
+    fn propose(&mut self, seq: Seq, op: OpCode, body: Bytes) {
+        // What it missed comes in front of the answer, and so does what it has set: whoever has seen its write done may
+        // take its earlier watches for safe.
+        self.catch_up();
+        self.report_all();
         self.member.consensus.propose(Proposal::Write {
             session: self.caller.session,
             attachment: self.attachment,
@@ -301,6 +287,48 @@ impl Connection<'_> {
             op,
             body,
         });
+    }
+
+    /// Tells a client that has come back what it missed, unless it has been told.
+    fn catch_up(&mut self) {
+        self.grace = None;
+        if self.caller.is_owed {
+            let Self { member, caller, mailbox, answers, .. } = self;
+            member.consensus.read(|machine| {
+                catch_up(machine, caller, answers);
+                mailbox.extend(answers.drain(..));
+            });
+        }
+    }
+
+    /// What is found goes out in front of all that waits: nothing of it is newer.
+    fn catch_up_late(&mut self, watches: SetWatches) {
+        let Self { member, caller, taken, answers, .. } = self;
+        member.consensus.read(|machine| catch_up_late(machine, caller, watches, answers));
+        answers.drain(..).rev().for_each(|delivery| taken.push_front(delivery));
+    }
+
+    fn report(&self, report: Report) {
+        let Report { number, notes, seen } = report;
+        self.member.metrics.reports.inc();
+        self.member.metrics.notes.inc_by(notes.len() as u64);
+        let (session, attachment) = (self.caller.session, self.attachment);
+        self.member.consensus.propose(Proposal::Watch { session, attachment, number, notes, seen });
+    }
+
+    /// Tells how many notes are on their way, all connections together.
+    fn tell_waiting(&mut self) {
+        let waiting = i64::try_from(self.caller.reports.waiting()).unwrap_or(i64::MAX);
+        if waiting != self.notes_waiting {
+            self.member.metrics.notes_waiting.inc_by(waiting - self.notes_waiting);
+            self.notes_waiting = waiting;
+        }
+    }
+
+    fn report_all(&mut self) {
+        while let Some(report) = self.caller.reports.take() {
+            self.report(report);
+        }
     }
 
     fn answer(&mut self) {
@@ -320,6 +348,9 @@ impl Connection<'_> {
             // Before the replica is let go of, so that everything applied later stands behind it.
             mailbox.extend(answers.drain(..));
         });
+        if !self.caller.is_owed {
+            self.grace = None;
+        }
     }
 
     /// Encodes what the mailbox holds, as far as the outbox has room.
@@ -329,6 +360,24 @@ impl Connection<'_> {
         let now = std::time::Instant::now();
         while self.outbox.len() < OUTBOX_BYTES_MAX {
             let Some(delivery) = self.taken.pop_front() else { break };
+            match delivery {
+                Delivery::Event(_) | Delivery::CaughtUp { .. } => self.receipts.told(),
+                Delivery::Answer { zxid, .. } | Delivery::Written { zxid, .. } => self.receipts.replied(zxid),
+                Delivery::Noted { number } => {
+                    self.caller.reports.arrived(number);
+                    continue;
+                }
+                Delivery::Late(watches) => {
+                    self.catch_up_late(*watches);
+                    continue;
+                }
+                // What has been done in the meantime, nobody can tell the client.
+                Delivery::Replaced { next_seq } if self.lane.oldest().is_some_and(|seq| seq < next_seq) => {
+                    return Err(End::HungUp(Reason::Replaced));
+                }
+                Delivery::Replaced { .. } => continue,
+                Delivery::Welcome(_) | Delivery::Refused => {}
+            }
             reply::write(&mut self.outbox, delivery, &mut self.lane, &mut self.traffic, now)
                 .map_err(|reply::OutOfTurn| End::OutOfTurn)?;
         }

@@ -222,6 +222,11 @@ impl<N: Copy> Lane<N> {
         Some(done)
     }
 
+    /// The oldest write that is under way.
+    pub(crate) fn oldest(&self) -> Option<Seq> {
+        self.in_flight.front().map(|(_, seq, _)| *seq)
+    }
+
     /// Notes that the barrier has been passed.
     pub(crate) fn barrier_passed(&mut self) {
         self.barrier = false;

@@ -12,7 +12,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
-use super::connection::{self, End};
+use super::connection;
+use super::end::{End, part};
 use super::member::Member;
 use crate::admin::{Word, answer};
 use crate::config::{ClientLimits, Listen};
@@ -102,7 +103,7 @@ async fn open(member: &Member, mut stream: TcpStream, peer: SocketAddr) -> Resul
     if let Some(word) = Word::from_bytes(first) {
         let text = answer(word, &member.report(), &member.config.words);
         timeout(GREETING_WAIT_MAX, stream.write_all(text.as_bytes())).await.map_err(|_| End::Gone)??;
-        connection::part(stream).await;
+        part(stream).await;
         return Ok(());
     }
     // An election is a pause for those who come, too: wherever else they went, nobody would lead there either. Where

@@ -4,10 +4,14 @@
 mod member;
 
 mod lane;
+
 mod read;
+mod receipts;
 mod reply;
 
 mod handshake;
+
+mod end;
 
 mod connection;
 

@@ -2,17 +2,16 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use bytes::BytesMut;
-use machine::{Identities, Machine, Told, WatchKind};
-use proto::request::Read;
-use proto::{Code, Event, Id, Reply, SessionId, Text, Xid, Zxid, jute};
+use machine::{CatchUp, Identities, Machine, Told, WatchKind};
+use proto::request::{Read, SetWatches};
+use proto::{Code, Id, Reply, SessionId, Text, Xid, Zxid};
 
 use super::lane::Question;
 use crate::auth;
 use crate::config::AuthConfig;
 use crate::mailbox::Delivery;
 use crate::metrics::Cause;
-use crate::watch::{Kind, Listener};
+use crate::watch::{Listener, Reports};
 
 /// The one who asks.
 pub(super) struct Caller {
@@ -24,13 +23,78 @@ pub(super) struct Caller {
     pub(super) proved: Vec<Id>,
     /// Its place among those who listen.
     pub(super) listener: Listener,
+    /// What it had seen when it came back to its session; zero if the session is new.
+    pub(super) returned: Zxid,
+    /// Whether it has come back and is still to be told what it missed. Until then it listens to nothing.
+    pub(super) is_owed: bool,
+    /// Whether it has sent the watches that it had before it came back: then it knows best what they are.
+    pub(super) speaks_for_itself: bool,
     /// What it was told by way of catching up, until it sets a watch anew.
     pub(super) told: Told,
+    /// What it sets and takes away, on its way to all members.
+    pub(super) reports: Reports,
 }
 
 impl Caller {
     fn who(&self) -> Identities<'_> {
         Identities { address: &self.address, proved: &self.proved }
+    }
+
+    /// Registers a watch of an answer that shows the world of `zxid`.
+    fn watch(&mut self, path: &str, kind: WatchKind, zxid: Zxid) {
+        self.told = Told::default();
+        self.listener.metrics().armed(kind).inc();
+        // Where it listens already, nothing has happened since that it would have to hear of: no need to report it.
+        if self.listener.watch(path, kind) {
+            self.reports.note(path, kind, zxid, true);
+        }
+    }
+}
+
+/// Tells a client that has come back what it missed, as far as the members know what it waits for. It comes in front of
+/// everything that it is answered, except whether it is who it says: that decides what it may be told. The caller
+/// holds the replica for reading, and puts `out` into the mailbox before it lets go.
+pub(super) fn catch_up(machine: &Machine, caller: &mut Caller, out: &mut Vec<Delivery>) {
+    if !std::mem::take(&mut caller.is_owed) {
+        return;
+    }
+    let who = Identities { address: &caller.address, proved: &caller.proved };
+    let caught_up = machine.missed(caller.session, caller.returned, who, &mut caller.told);
+    count(caller, &caught_up, Cause::Attach, caller.returned);
+    out.extend(Delivery::caught_up(&caught_up.events));
+    // All members know of them.
+    caller.listener.watch_all(&caught_up.waiting, |_, _| {});
+}
+
+/// Tells what was missed by watches that have become known only now, because the member where they were set was slow
+/// to report them.
+pub(super) fn catch_up_late(
+    machine: &Machine,
+    caller: &mut Caller,
+    mut late: SetWatches,
+    out: &mut Vec<Delivery>,
+) {
+    // What is still owed is told with them, and who has sent its watches has sent these too.
+    if caller.is_owed || caller.speaks_for_itself {
+        return;
+    }
+    late.relative = caller.returned;
+    let who = Identities { address: &caller.address, proved: &caller.proved };
+    let caught_up = machine.catch_up(&late, who, &mut caller.told);
+    count(caller, &caught_up, Cause::Late, caller.returned);
+    out.extend(Delivery::caught_up(&caught_up.events));
+    caller.listener.watch_all(&caught_up.waiting, |_, _| {});
+}
+
+fn count(caller: &Caller, caught_up: &CatchUp, cause: Cause, since: Zxid) {
+    let metrics = caller.listener.metrics();
+    metrics.replayed(cause).inc_by(caught_up.events.len() as u64);
+    if !caught_up.whole {
+        metrics.catch_ups_not_whole.inc();
+        tracing::warn!(
+            session = %caller.session, %since,
+            "too much was missed, or too long ago: persistent watches were told what left a trace in the tree"
+        );
     }
 }
 
@@ -45,6 +109,9 @@ pub(super) fn answer(
     question: Question,
     out: &mut Vec<Delivery>,
 ) -> ControlFlow<()> {
+    if !matches!(question, Question::Auth(_)) {
+        catch_up(machine, caller, out);
+    }
     let mut zxid = machine.last_zxid();
     let mut ends = ControlFlow::Continue(());
     let result = match question {
@@ -68,33 +135,29 @@ pub(super) fn answer(
         Question::SetWatches(watches) => {
             let who = Identities { address: &caller.address, proved: &caller.proved };
             let caught_up = machine.catch_up(&watches, who, &mut caller.told);
-            if !caught_up.whole {
-                tracing::info!(
-                    session = %caller.session, since = %watches.relative, now = %zxid,
-                    "history does not reach back: persistent watches were told what left a trace in the tree"
-                );
-            }
-            let metrics = caller.listener.metrics();
-            metrics.replayed(Cause::SetWatches).inc_by(caught_up.events.len() as u64);
-            metrics.catch_ups_not_whole.inc_by(u64::from(!caught_up.whole));
-            out.extend(caught_up.events.iter().map(notification));
-            caller.listener.watch_all(&caught_up.waiting);
+            count(caller, &caught_up, Cause::SetWatches, watches.relative);
+            out.extend(Delivery::caught_up(&caught_up.events));
+            caller.speaks_for_itself = true;
+            let Caller { listener, reports, .. } = caller;
+            listener.watch_all(&caught_up.waiting, |path, kind| {
+                listener.metrics().armed(kind).inc();
+                reports.note(path, kind, zxid, true);
+            });
             Ok(Reply::Empty)
         }
         Question::AddWatch { path, recursive } => {
-            caller.told = Told::default();
-            let (kind, armed) = match recursive {
-                true => (Kind::Recursive, WatchKind::Recursive),
-                false => (Kind::Persistent, WatchKind::Persistent),
-            };
-            caller.listener.watch(&path, kind);
-            caller.listener.metrics().armed(armed).inc();
+            caller.watch(&path, if recursive { WatchKind::Recursive } else { WatchKind::Persistent }, zxid);
             Ok(Reply::NoError)
         }
-        Question::FindWatches { path, kind, remove } => match caller.listener.find(&path, kind, remove) {
-            true => Ok(Reply::Empty),
-            false => Err(Code::NoWatcher),
-        },
+        Question::FindWatches { path, kind, remove } => {
+            let found = caller.listener.find(&path, kind, remove);
+            if remove {
+                for &kind in &found {
+                    caller.reports.note(&path, kind, zxid, false);
+                }
+            }
+            if found.is_empty() { Err(Code::NoWatcher) } else { Ok(Reply::Empty) }
+        }
         Question::WhoAmI => Ok(Reply::Identities(auth::who_am_i(&caller.address, &caller.proved))),
         Question::Refused(code) => Err(code),
     };
@@ -104,33 +167,19 @@ pub(super) fn answer(
 
 fn query(machine: &Machine, caller: &mut Caller, read: &Read) -> Result<Reply, Code> {
     let result = machine.read(read, caller.session, caller.who());
-    let watch = match read {
-        Read::Exists { path, watch: true } => Some((path, Kind::Data)),
-        Read::GetData { path, watch: true } => Some((path, Kind::Data)),
-        Read::GetChildren { path, watch: true } | Read::GetChildren2 { path, watch: true } => {
-            Some((path, Kind::Child))
+    let watch = match (read, &result) {
+        // What does not exist can be watched by asking whether it exists, and only so.
+        (Read::Exists { path, watch: true }, Err(Code::NoNode)) => Some((path, WatchKind::Exist)),
+        (Read::Exists { path, watch: true } | Read::GetData { path, watch: true }, Ok(_)) => {
+            Some((path, WatchKind::Data))
+        }
+        (Read::GetChildren { path, watch: true } | Read::GetChildren2 { path, watch: true }, Ok(_)) => {
+            Some((path, WatchKind::Child))
         }
         _ => None,
     };
     if let Some((path, kind)) = watch {
-        // What does not exist can be watched by asking whether it exists, and only so.
-        let awaited = matches!((read, &result), (Read::Exists { .. }, Err(Code::NoNode)));
-        if result.is_ok() || awaited {
-            caller.told = Told::default();
-            caller.listener.watch(path, kind);
-            let armed = match kind {
-                _ if awaited => WatchKind::Exist,
-                Kind::Child => WatchKind::Child,
-                _ => WatchKind::Data,
-            };
-            caller.listener.metrics().armed(armed).inc();
-        }
+        caller.watch(path, kind, machine.last_zxid());
     }
     result
-}
-
-fn notification(event: &Event) -> Delivery {
-    let mut frame = BytesMut::new();
-    jute::reply::write_event(&mut frame, event.zxid, event.kind, &event.path);
-    Delivery::Event(frame.freeze())
 }

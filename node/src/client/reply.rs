@@ -26,14 +26,23 @@ pub(super) fn write(
 ) -> Result<(), OutOfTurn> {
     match delivery {
         Delivery::Event(frame) => out.extend_from_slice(&frame),
+        Delivery::CaughtUp { frames, count } => {
+            out.extend_from_slice(&frames);
+            // Each is a packet; the last one is counted below, like every other.
+            (1..count).for_each(|_| traffic.sent());
+        }
         Delivery::Answer { xid, zxid, result } => jute::reply::write_reply(out, xid, zxid, &result),
         Delivery::Written { seq, zxid, result } => {
             let done = lane.written(seq).ok_or(OutOfTurn)?;
             traffic.answered(now.saturating_duration_since(done.arrived));
             jute::reply::write_reply(out, done.xid, zxid, &result);
         }
-        // A connection greets once, and the answer was taken by the handshake.
-        Delivery::Welcome(_) | Delivery::Refused => return Err(OutOfTurn),
+        // A connection greets once, and the answer was taken by the handshake; the rest is for the connection.
+        Delivery::Welcome(_)
+        | Delivery::Refused
+        | Delivery::Noted { .. }
+        | Delivery::Late(_)
+        | Delivery::Replaced { .. } => return Err(OutOfTurn),
     }
     traffic.sent();
     Ok(())

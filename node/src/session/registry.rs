@@ -3,8 +3,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hashbrown::HashMap;
-use machine::Home;
+use machine::{Home, Machine};
 use parking_lot::Mutex;
+use proto::request::SetWatches;
 use proto::{Attachment, Code, MemberId, Reply, Seq, SessionId, Zxid};
 
 use crate::mailbox::{Delivery, Mailbox, Reason, Welcome};
@@ -147,6 +148,47 @@ impl Registry {
     pub(crate) fn fenced(&self, session: SessionId, attachment: Attachment) {
         if let Some(bound) = self.state.lock().bound(session, attachment) {
             bound.mailbox.hang_up(Reason::Moved);
+        }
+    }
+
+    /// A report of a session's watches was applied, and has perhaps brought to light what was set before the session
+    /// came to its `current` attachment. Says whether the session is attached here.
+    pub(crate) fn noted(
+        &self,
+        session: SessionId,
+        reported: (Attachment, u64),
+        current: Attachment,
+        late: Option<&SetWatches>,
+    ) -> bool {
+        let state = self.state.lock();
+        let Some(bound) = state.bound(session, current) else { return false };
+        let (attachment, number) = reported;
+        if attachment == current {
+            bound.mailbox.push(Delivery::Noted { number });
+        }
+        if let Some(late) = late {
+            bound.mailbox.push(Delivery::Late(Box::new(late.clone())));
+        }
+        true
+    }
+
+    /// The world was replaced by a snapshot: what became of sessions and greetings meanwhile is found in it.
+    pub(crate) fn replaced(&self, world: &Machine) {
+        let ours = |home: Home| (home.member, home.boot) == (self.member, self.boot);
+        for session in world.sessions().filter(|session| ours(session.home)) {
+            let bound = self.state.lock().sessions.get(&session.id).map(|bound| bound.connection);
+            if bound != Some(session.home.connection) {
+                self.attached(session.home, Welcome::to(session));
+            }
+        }
+        for (id, bound) in &self.state.lock().sessions {
+            match world.session(*id) {
+                None => bound.mailbox.hang_up(Reason::Expired),
+                Some(session) if session.attachment != bound.attachment => {
+                    bound.mailbox.hang_up(Reason::Moved);
+                }
+                Some(session) => bound.mailbox.push(Delivery::Replaced { next_seq: session.next_seq }),
+            }
         }
     }
 

@@ -2,14 +2,15 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use machine::{Change, ChangeKind, Identities};
+use machine::{Change, ChangeKind, Identities, Machine, Told, WatchKind};
 use parking_lot::Mutex;
 use proto::request::{SetWatches, WatcherType};
 use proto::{Acl, EventKind, Id, Permissions, Text, Zxid, jute};
 
+use super::report::lists;
 use super::table::{Kind, ListenerId, Side, Table};
 use crate::mailbox::{Delivery, Mailbox};
-use crate::metrics::Metrics;
+use crate::metrics::{Cause, Metrics};
 
 /// Watches that are taken away under one hold of the table when a connection closes, so that a client with a
 /// million of them does not keep the apply of writes waiting.
@@ -53,6 +54,11 @@ impl Watches {
         Self { state: Mutex::default(), metrics }
     }
 
+    /// Where is counted what becomes of watches.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// Gives a connection a place.
     pub(crate) fn enlist(
         self: &Arc<Self>,
@@ -88,6 +94,34 @@ impl Watches {
         }
         let told: u64 = changes.iter().map(|change| state.change(zxid, change)).sum();
         self.metrics.fired.inc_by(told);
+    }
+
+    /// Tells everyone what led from one world to another that has taken its place, and leaves them waiting for what
+    /// they still wait for. The caller holds the replica for writing.
+    pub(crate) fn replaced(&self, old: &Machine, new: &Machine) {
+        let mut state = self.state.lock();
+        let State { table, listeners, .. } = &mut *state;
+        for (id, known) in (0..).zip(listeners.iter()) {
+            let Some(known) = known else { continue };
+            let waited = waited(table, id, old);
+            let who = Identities { address: &known.address, proved: &known.proved };
+            let caught_up = new.catch_up(&waited, who, &mut Told::default());
+            for (kind, paths) in lists(&waited) {
+                for path in paths {
+                    table.remove(id, path, kind.into());
+                }
+            }
+            for (kind, paths) in lists(&caught_up.waiting) {
+                for path in paths {
+                    table.add(id, path, kind.into());
+                }
+            }
+            self.metrics.replayed(Cause::Snapshot).inc_by(caught_up.events.len() as u64);
+            self.metrics.catch_ups_not_whole.inc_by(u64::from(!caught_up.whole));
+            if let Some(delivery) = Delivery::caught_up(&caught_up.events) {
+                known.mailbox.push(delivery);
+            }
+        }
     }
 
     /// Entries of both tables, as `zk_watch_count` counts them.
@@ -153,49 +187,64 @@ fn encode(zxid: Zxid, kind: EventKind, path: &str) -> bytes::Bytes {
     out.freeze()
 }
 
+/// What a listener waits for in a world, as a client would list it that comes back with it.
+fn waited(table: &Table, id: ListenerId, world: &Machine) -> SetWatches {
+    let mut waited = SetWatches { relative: world.last_zxid(), ..SetWatches::default() };
+    for (path, kind) in table.of(id) {
+        let list = match kind {
+            // What has not been told yet waits for what is there, or for what is not.
+            Kind::Data if world.holds(path) => &mut waited.data,
+            Kind::Data => &mut waited.exist,
+            Kind::Child => &mut waited.child,
+            Kind::Persistent => &mut waited.persistent,
+            Kind::Recursive => &mut waited.recursive,
+        };
+        list.push(Text::from(path));
+    }
+    waited
+}
+
 impl Listener {
     /// Where is counted what becomes of watches.
     pub(crate) fn metrics(&self) -> &Metrics {
-        &self.watches.metrics
+        self.watches.metrics()
     }
 
-    /// Registers a watch. The caller holds the replica for reading, and has not let go of it since the read that
-    /// the watch stands for.
-    pub(crate) fn watch(&self, path: &str, kind: Kind) {
-        self.watches.state.lock().table.add(self.id, path, kind);
+    /// Registers a watch; says whether it was not there yet. The caller holds the replica for reading, and has not let
+    /// go of it since the read that the watch stands for.
+    pub(crate) fn watch(&self, path: &str, kind: WatchKind) -> bool {
+        self.watches.state.lock().table.add(self.id, path, kind.into())
     }
 
-    /// Registers what a returning client still waits for.
-    pub(crate) fn watch_all(&self, waiting: &SetWatches) {
-        let lists = [
-            (&waiting.data, Kind::Data),
-            (&waiting.exist, Kind::Data),
-            (&waiting.child, Kind::Child),
-            (&waiting.persistent, Kind::Persistent),
-            (&waiting.recursive, Kind::Recursive),
-        ];
+    /// Registers what a returning client still waits for, and names to `new` what was not there yet.
+    pub(crate) fn watch_all(&self, waiting: &SetWatches, mut new: impl FnMut(&str, WatchKind)) {
         let mut state = self.watches.state.lock();
-        for (paths, kind) in lists {
+        for (kind, paths) in lists(waiting) {
             for path in paths {
-                state.table.add(self.id, path, kind);
+                if state.table.add(self.id, path, kind.into()) {
+                    new(path, kind);
+                }
             }
         }
     }
 
-    /// Whether this connection listens to exactly this path in one of the ways meant; takes them away if `remove`.
-    pub(crate) fn find(&self, path: &str, meant: WatcherType, remove: bool) -> bool {
+    /// In which of the ways meant this connection listens to exactly this path; takes them away if `remove`.
+    pub(crate) fn find(&self, path: &str, meant: WatcherType, remove: bool) -> Vec<WatchKind> {
         let kinds = match meant {
-            WatcherType::Children => &[Kind::Child][..],
-            WatcherType::Data => &[Kind::Data],
-            WatcherType::Persistent => &[Kind::Persistent],
-            WatcherType::PersistentRecursive => &[Kind::Recursive],
-            WatcherType::Any => &Kind::ALL,
+            WatcherType::Children => &[WatchKind::Child][..],
+            WatcherType::Data => &[WatchKind::Data],
+            WatcherType::Persistent => &[WatchKind::Persistent],
+            WatcherType::PersistentRecursive => &[WatchKind::Recursive],
+            WatcherType::Any => {
+                &[WatchKind::Data, WatchKind::Child, WatchKind::Persistent, WatchKind::Recursive]
+            }
         };
         let table = &mut self.watches.state.lock().table;
-        let mut found = false;
-        for &kind in kinds {
-            found |= if remove { table.remove(self.id, path, kind) } else { table.has(self.id, path, kind) };
-        }
+        let mut found = kinds.to_vec();
+        found.retain(|&kind| {
+            let kind = kind.into();
+            if remove { table.remove(self.id, path, kind) } else { table.has(self.id, path, kind) }
+        });
         found
     }
 

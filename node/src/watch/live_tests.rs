@@ -32,15 +32,15 @@ impl Stage {
         let words: Vec<_> = line.split_whitespace().collect();
         let mut told = String::new();
         match words[..] {
-            [name, "data", path] => self.listener(name).watch(path, Kind::Data),
-            [name, "child", path] => self.listener(name).watch(path, Kind::Child),
-            [name, "persistent", path] => self.listener(name).watch(path, Kind::Persistent),
-            [name, "recursive", path] => self.listener(name).watch(path, Kind::Recursive),
+            [name, "data", path] => drop(self.listener(name).watch(path, WatchKind::Data)),
+            [name, "child", path] => drop(self.listener(name).watch(path, WatchKind::Child)),
+            [name, "persistent", path] => drop(self.listener(name).watch(path, WatchKind::Persistent)),
+            [name, "recursive", path] => drop(self.listener(name).watch(path, WatchKind::Recursive)),
             [name, "find", kind, path] => {
-                told = format!(" {}", self.listener(name).find(path, watcher_type(kind), false));
+                told = format!(" {}", !self.listener(name).find(path, watcher_type(kind), false).is_empty());
             }
             [name, "remove", kind, path] => {
-                told = format!(" {}", self.listener(name).find(path, watcher_type(kind), true));
+                told = format!(" {}", !self.listener(name).find(path, watcher_type(kind), true).is_empty());
             }
             [name, "proves", id] => self.listener(name).proved(Arc::from([Id::new("digest", id)])),
             [name, "leaves"] => drop(self.mailboxes.remove(name)),
@@ -315,7 +315,7 @@ fn many_listeners_share_one_frame() {
         .map(|_| {
             let mailbox = Arc::new(Mailbox::default());
             let listener = watches.enlist(mailbox.clone(), "10.0.0.1".into(), Arc::from([]));
-            listener.watch("/x", Kind::Data);
+            listener.watch("/x", WatchKind::Data);
             (mailbox, listener)
         })
         .collect();
@@ -344,7 +344,7 @@ fn a_client_with_more_watches_than_are_forgotten_at_once_leaves_none_behind() {
     let listener = watches.enlist(Arc::default(), "10.0.0.1".into(), Arc::from([]));
     let count = 2 * FORGOTTEN_PER_LOCK;
     for n in 0..count {
-        listener.watch(&format!("/{n}"), Kind::Data);
+        listener.watch(&format!("/{n}"), WatchKind::Data);
     }
     assert_eq!(watches.len(), count);
     drop(listener);

@@ -2,10 +2,12 @@
 //!
 //! This is the live half of a watch: it fires at memory speed to the clients that are connected here, and is gone
 //! with the connection. What every member must know of a watch, so that a session can move without losing an event,
-//! belongs to the replicated world.
+//! is reported to the replicated world.
 mod table;
 
 mod live;
 
+mod report;
+
 pub(crate) use live::{Listener, Watches};
-pub(crate) use table::Kind;
+pub(crate) use report::{Report, Reports};

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
+use machine::WatchKind;
 use proto::path::ancestors;
 
 /// What a connection is called in the table: a place that is given again to another when it is free.
@@ -12,7 +13,7 @@ pub(super) type ListenerId = u32;
 
 /// How a listener listens to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(super) enum Kind {
     /// Once, to the znode's data and to whether it exists.
     Data,
     /// Once, to the znode's children.
@@ -21,6 +22,17 @@ pub(crate) enum Kind {
     Persistent,
     /// Until it is taken away, to the data of the znode and of everything below it.
     Recursive,
+}
+
+impl From<WatchKind> for Kind {
+    fn from(kind: WatchKind) -> Self {
+        match kind {
+            WatchKind::Data | WatchKind::Exist => Self::Data,
+            WatchKind::Child => Self::Child,
+            WatchKind::Persistent => Self::Persistent,
+            WatchKind::Recursive => Self::Recursive,
+        }
+    }
 }
 
 impl Kind {
@@ -204,8 +216,8 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Registers a watch. To register it twice has no effect.
-    pub(super) fn add(&mut self, id: ListenerId, path: &str, kind: Kind) {
+    /// Registers a watch; says whether it was not there yet. To register it twice has no effect.
+    pub(super) fn add(&mut self, id: ListenerId, path: &str, kind: Kind) -> bool {
         let place = id as usize;
         if self.paths.len() <= place {
             self.paths.resize_with(place + 1, Paths::default);
@@ -215,14 +227,28 @@ impl Table {
             None => path.into(),
         };
         let node = self.nodes.entry(path.clone()).or_default();
+        let mut is_new = false;
         for &(side, mode) in kind.places() {
             let listeners = node.side_mut(side);
             let modes = listeners.get(id);
+            is_new |= !modes.has(mode);
             self.watches += usize::from(modes.is_empty());
             self.recursive += usize::from(mode == Modes::RECURSIVE && !modes.has(mode));
             listeners.set(id, modes.with(mode));
         }
-        self.paths[place].insert(path);
+        if is_new {
+            self.paths[place].insert(path);
+        }
+        is_new
+    }
+
+    /// All that a listener waits for, in no particular order.
+    pub(super) fn of(&self, id: ListenerId) -> impl Iterator<Item = (&str, Kind)> {
+        let paths = self.paths.get(id as usize).into_iter().flatten();
+        paths.flat_map(move |path| {
+            let kinds = Kind::ALL.into_iter().filter(move |kind| self.has(id, path, *kind));
+            kinds.map(move |kind| (&**path, kind))
+        })
     }
 
     /// Whether a watch of this kind is registered.

@@ -31,7 +31,7 @@ pub struct CatchUp {
     pub waiting: SetWatches,
     /// Whether the events are all that was missed by the persistent and recursive watches. They are not if history
     /// does not reach back: what came and went in the gap has left nothing to be found, and what was deleted below a
-    /// recursive watch neither.
+    /// recursive watch neither. Nor are they if there were more than [`limits::CATCH_UP_EVENTS_MAX`].
     pub whole: bool,
 }
 
@@ -54,9 +54,10 @@ pub(crate) fn catch_up(
     missed.persistent(&persistent);
     missed.recursive(&recursive);
     let Missed { concluded, seen, .. } = missed;
-    let events = told.without_repeats(concluded, seen);
+    let (events, fits) = told.without_repeats(concluded, seen);
     told.told_since(since, persistent, recursive);
-    let whole = since >= history.forgotten() || watches.persistent.is_empty() && watches.recursive.is_empty();
+    let whole =
+        fits && since >= history.forgotten() || watches.persistent.is_empty() && watches.recursive.is_empty();
     let (persistent, recursive) = (watches.persistent.clone(), watches.recursive.clone());
     CatchUp {
         events,
@@ -110,8 +111,8 @@ pub(crate) fn missed<'a>(
     missed.persistent(&persistent);
     missed.recursive(&recursive);
     let Missed { concluded, seen, .. } = missed;
-    let events = told.without_repeats(concluded, seen);
-    let whole = since >= history.forgotten() || persistent.is_empty() && recursive.is_empty();
+    let (events, fits) = told.without_repeats(concluded, seen);
+    let whole = fits && since >= history.forgotten() || persistent.is_empty() && recursive.is_empty();
     told.told_since(since, persistent, recursive);
     CatchUp { events, waiting, whole }
 }

@@ -39,13 +39,19 @@ impl Seen {
 }
 
 impl Told {
-    /// Puts what was missed in order, leaves out what was told, and notes the rest as told.
-    pub(super) fn without_repeats(&mut self, concluded: Vec<Event>, mut seen: Vec<Seen>) -> Vec<Event> {
+    /// Puts what was missed in order, leaves out what was told, and notes the rest as told. Says too whether that is
+    /// all of it.
+    pub(super) fn without_repeats(
+        &mut self,
+        concluded: Vec<Event>,
+        mut seen: Vec<Seen>,
+    ) -> (Vec<Event>, bool) {
         // In front of its like stands what has to be told in any case.
         seen.sort_unstable_by_key(|seen| (seen.identity(), !seen.is_once));
         seen.dedup_by_key(|seen| seen.identity());
         seen.retain(|seen| !self.holds(&seen.event));
-        if seen.len() > limits::CATCH_UP_EVENTS_MAX {
+        let fits = seen.len() <= limits::CATCH_UP_EVENTS_MAX;
+        if !fits {
             leave_only_the_last(&mut seen);
         }
         let mut events = concluded;
@@ -56,7 +62,7 @@ impl Told {
             }
             events.push(event);
         }
-        events
+        (events, fits)
     }
 
     /// Notes that these watches have been told everything since, and will be told whatever comes.
