@@ -17,7 +17,8 @@ need libclang-dev has_libclang
 need protobuf-compiler command -v protoc
 if [ "${1:-build}" = test ]; then
     need zookeeper test -x /usr/share/zookeeper/bin/zkCli.sh
-    need default-jre-headless command -v java
+    # The runtime comes with it.
+    need default-jdk-headless command -v javac
     need python3-venv has_venv
 fi
 

@@ -8,9 +8,9 @@ cd "$(dirname "$0")"
 
 jars=(
     zookeeper-3.9.5 zookeeper-jute-3.9.5
-    curator-client-5.9.0 curator-framework-5.9.0 curator-recipes-5.9.0 guava-33.6.0-jre failureaccess-1.0.3
+    curator-client-5.9.0 curator-framework-5.9.0 curator-recipes-5.9.0
     slf4j-api-2.0.17 log4j-slf4j2-impl-2.25.4 log4j-api-2.25.4 log4j-core-2.25.4
-    metrics-core-4.2.37 snappy-java-1.1.10.8 commons-io-2.22.0 commons-cli-1.11.0
+    metrics-core-4.2.37 snappy-java-1.1.10.8
     netty-buffer-4.2.13.Final netty-common-4.2.13.Final netty-handler-4.2.13.Final netty-transport-4.2.13.Final
     netty-resolver-4.2.13.Final netty-codec-base-4.2.13.Final
 )
