@@ -61,3 +61,7 @@ impl consensus::Observer for Observer {
         self.registry.replaced(new);
     }
 }
+
+#[cfg(test)]
+#[path = "observer_tests.rs"]
+mod tests;

@@ -78,6 +78,9 @@ pub(crate) fn missed<'a>(
     let mut missed = Missed { tree, history, since, who, concluded: Vec::new(), seen: Vec::new() };
     let mut waiting = SetWatches { relative: since, ..SetWatches::default() };
     let (mut persistent, mut recursive) = (Vec::new(), Vec::new());
+    // Persistent watches that were set after that: their client was not shown that they were, and is told only of what
+    // came then.
+    let mut younger = Vec::new();
     // The table keeps them in no order; what is told of them is to be the same wherever the session is.
     let mut watches: Vec<_> = watches.collect();
     watches.sort_unstable_by_key(|(path, watch)| (*path, watch.kind));
@@ -87,11 +90,15 @@ pub(crate) fn missed<'a>(
             WatchKind::Exist => &mut waiting.exist,
             WatchKind::Child => &mut waiting.child,
             WatchKind::Persistent => {
-                persistent.push(path.clone());
+                if watch.armed <= since {
+                    persistent.push(path.clone());
+                }
                 &mut waiting.persistent
             }
             WatchKind::Recursive => {
-                recursive.push(path.clone());
+                if watch.armed <= since {
+                    recursive.push(path.clone());
+                }
                 &mut waiting.recursive
             }
         };
@@ -102,7 +109,12 @@ pub(crate) fn missed<'a>(
                 let is_over = watch.spent.is_some_and(|spent| spent.zxid <= since);
                 missed.settle(path.clone(), first) && !is_over
             }
-            WatchKind::Persistent | WatchKind::Recursive => true,
+            WatchKind::Persistent | WatchKind::Recursive => {
+                if watch.armed > since {
+                    younger.push((watch.armed, watch.kind, [path.clone()]));
+                }
+                true
+            }
         };
         if is_waiting {
             list.push(Text::from(path.as_str()));
@@ -110,10 +122,23 @@ pub(crate) fn missed<'a>(
     }
     missed.persistent(&persistent);
     missed.recursive(&recursive);
+    for (armed, kind, path) in &younger {
+        missed.since = *armed;
+        match kind {
+            WatchKind::Recursive => missed.recursive(path),
+            _ => missed.persistent(path),
+        }
+    }
     let Missed { concluded, seen, .. } = missed;
     let (events, fits) = told.without_repeats(concluded, seen);
     let whole = fits && since >= history.forgotten() || persistent.is_empty() && recursive.is_empty();
     told.told_since(since, persistent, recursive);
+    for (armed, kind, [path]) in younger {
+        match kind {
+            WatchKind::Recursive => told.told_since(armed, Vec::new(), vec![path]),
+            _ => told.told_since(armed, vec![path], Vec::new()),
+        }
+    }
     CatchUp { events, waiting, whole }
 }
 
