@@ -39,6 +39,7 @@ deny:
 
 bless: packages ## accept the golden traces as they come out now; then read the diff
 	@$(ROCKSDB) && UPDATE_GOLDENFILES=1 cargo test --locked -p machine --test trace
+	@$(ROCKSDB) && UPDATE_GOLDENFILES=1 cargo test --locked -p tests --test watches
 
 apache: packages ## what zkCli.sh prints against ZooKeeper itself, written anew; then read the diff
 	@deploy/build/packages.sh test

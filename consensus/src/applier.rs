@@ -126,6 +126,7 @@ impl RaftStateMachine<TypeConfig> for Applier {
         let (machine, progress) = blocking(move || store.install(incoming)).await?;
         self.store.written(progress.applied).await?;
         self.progress = progress;
+        tracing::info!(last_zxid = %machine.last_zxid(), "the state was replaced by a snapshot");
         self.replica.replace(machine);
         Ok(())
     }

@@ -79,6 +79,18 @@ impl Ask {
         })
     }
 
+    /// `setACL` to one line, whatever the version.
+    pub fn set_acl(path: &str, permissions: i32, scheme: &str, id: &str) -> Self {
+        Self::new(OpCode::SetAcl, |out| {
+            out.text(path);
+            out.count(1);
+            out.int(permissions);
+            out.text(scheme);
+            out.text(id);
+            out.int(-1);
+        })
+    }
+
     /// `sync`.
     pub fn sync(path: &str) -> Self {
         Self::new(OpCode::Sync, |out| out.text(path))
@@ -108,6 +120,14 @@ impl Ask {
         Self::new(OpCode::AddWatch, |out| {
             out.text(path);
             out.int(mode);
+        })
+    }
+
+    /// `removeWatches`: 1 on children, 2 on data, 3 any, 4 persistent ones, 5 persistent recursive ones.
+    pub fn remove_watches(path: &str, kind: i32) -> Self {
+        Self::new(OpCode::RemoveWatches, |out| {
+            out.text(path);
+            out.int(kind);
         })
     }
 

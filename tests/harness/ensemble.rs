@@ -256,7 +256,17 @@ impl Ensemble {
         self.wires_of(id).for_each(Relay::cut);
     }
 
-    /// Lets a member that was cut off speak to the others again.
+    /// Breaks a member's connections with the others, and lets nobody make new ones. Other than when it is
+    /// [cut off](Self::cut_off), what is under way is lost, and all hear of it.
+    ///
+    /// # Panics
+    /// If the ensemble is not wired.
+    #[track_caller]
+    pub fn disconnect(&self, id: usize) {
+        self.wires_of(id).for_each(Relay::tear);
+    }
+
+    /// Lets a member that was cut off or disconnected speak to the others again.
     #[track_caller]
     pub fn rejoin(&self, id: usize) {
         self.wires_of(id).for_each(Relay::mend);

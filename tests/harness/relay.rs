@@ -1,7 +1,8 @@
 //! A wire between two members that a test may cut.
 //!
 //! What is on a wire that is cut is held, and goes on when the wire is whole again: so TCP behaves on a network that
-//! loses everything for a while. Neither end hears that the wire is cut.
+//! loses everything for a while. Neither end hears that the wire is cut. A wire that is torn loses what is on it, and
+//! both ends hear of it at once.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -24,7 +25,10 @@ struct Wire {
 #[derive(Debug, Default)]
 struct State {
     is_cut: bool,
+    is_torn: bool,
     is_over: bool,
+    /// Both ends of each connection.
+    ends: Vec<TcpStream>,
 }
 
 impl Relay {
@@ -61,17 +65,36 @@ impl Relay {
         self.wire.set(|state| state.is_cut = true);
     }
 
-    /// Lets everything go on.
+    /// Ends all connections, and makes none from now on.
+    pub fn tear(&self) {
+        self.wire.set(|state| {
+            state.is_torn = true;
+            state.hang_up();
+        });
+    }
+
+    /// Lets everything go on that is still there, and makes connections again.
     pub fn mend(&self) {
-        self.wire.set(|state| state.is_cut = false);
+        self.wire.set(|state| (state.is_cut, state.is_torn) = (false, false));
     }
 }
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        self.wire.set(|state| state.is_over = true);
+        self.wire.set(|state| {
+            state.is_over = true;
+            state.hang_up();
+        });
         // Wakes the one who waits for connections.
         let _woken = TcpStream::connect(self.address);
+    }
+}
+
+impl State {
+    fn hang_up(&mut self) {
+        for end in self.ends.drain(..) {
+            let _closed = end.shutdown(Shutdown::Both);
+        }
     }
 }
 
@@ -88,7 +111,14 @@ impl Wire {
             }
             io::Result::Ok((near.try_clone()?, far.try_clone()?))
         };
-        let Ok((near_too, far_too)) = ends() else { return };
+        let (Ok((near_too, far_too)), Ok((near_end, far_end))) = (ends(), ends()) else { return };
+        {
+            let mut state = self.lock();
+            if state.is_torn || state.is_over {
+                return;
+            }
+            state.ends.extend([near_end, far_end]);
+        }
         let wire = self.clone();
         let back = thread::spawn(move || wire.carry(&far_too, &near_too));
         self.carry(near, &far);
@@ -118,11 +148,12 @@ impl Wire {
         }
     }
 
-    /// Waits while the wire is cut. `false` if it is there no more.
+    /// Waits while the wire is cut. `false` if it is torn, or there no more.
     fn wait_until_whole(&self) -> bool {
         let state = self.lock();
-        let state = self.changed.wait_while(state, |state| state.is_cut && !state.is_over);
-        !state.unwrap_or_else(PoisonError::into_inner).is_over
+        let state = self.changed.wait_while(state, |state| state.is_cut && !state.is_torn && !state.is_over);
+        let state = state.unwrap_or_else(PoisonError::into_inner);
+        !state.is_torn && !state.is_over
     }
 
     fn is_over(&self) -> bool {
@@ -176,6 +207,21 @@ mod tests {
         assert_eq!(byte, *b"c");
         drop(listener.accept().unwrap());
         assert_eq!((&late).read(&mut byte).unwrap(), 0, "what the target ends is ended");
+
+        far.write_all(b"e").unwrap();
+        near.read_exact(&mut byte).unwrap();
+        relay.tear();
+        for end in [&mut near, &mut far] {
+            assert!(end.read(&mut byte).map_or(true, |count| count == 0), "a torn wire has two ends");
+        }
+        let mut late = TcpStream::connect(relay.address()).unwrap();
+        assert!(late.read(&mut byte).map_or(true, |count| count == 0), "a torn wire takes nobody");
+        relay.mend();
+        near = TcpStream::connect(relay.address()).unwrap();
+        (far, _) = listener.accept().unwrap();
+        near.write_all(b"f").unwrap();
+        far.read_exact(&mut byte).unwrap();
+        assert_eq!(byte, *b"f");
 
         drop(relay);
         assert!(near.write_all(b"d").is_err() || near.read(&mut byte).map_or(true, |count| count == 0));
