@@ -63,5 +63,4 @@ impl consensus::Observer for Observer {
 }
 
 #[cfg(test)]
-#[path = "observer_tests.rs"]
 mod tests;
