@@ -1,14 +1,14 @@
 # The front door. `make` alone says what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build packages test lint fmt deny doc bless image up down failover
+.PHONY: help run build packages test lint fmt deny doc bless image up down failover watch-cost
 
 # The C++ of RocksDB is compiled once for each version and compiler, outside the checkout.
 ROCKSDB = export ROCKSDB_STATIC=1 ROCKSDB_LIB_DIR="$$(deploy/build/rocksdb.sh)"
 COMPOSE = $$(docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
 help: ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 run: build ## three members on loopback, in this terminal; Ctrl-C ends them
 	@exec target/release/corral ensemble
@@ -58,3 +58,6 @@ down: ## the containers end; their volumes stay (add -v to the compose command t
 
 failover: build ## kill the leader 20 times under load and print the gaps
 	@$(ROCKSDB) && CORRAL_BIN=$(CURDIR)/target/release/corral cargo run --locked --release -p tests --bin failover-gap
+
+watch-cost: build ## reads without watches and with, side by side
+	@$(ROCKSDB) && CORRAL_BIN=$(CURDIR)/target/release/corral cargo run --locked --release -p tests --bin watch-cost

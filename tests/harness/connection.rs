@@ -237,6 +237,12 @@ impl Connection {
         read_welcome(frame).map_err(|_| io::Error::new(ErrorKind::InvalidData, "not an answer to a greeting"))
     }
 
+    /// The stream, for a client that has its own way with frames. There must be nothing on its way.
+    pub fn into_stream(self) -> TcpStream {
+        debug_assert!(self.arrived.is_empty());
+        self.stream
+    }
+
     /// Sends bytes as they are.
     ///
     /// # Errors
