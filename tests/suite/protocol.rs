@@ -624,6 +624,35 @@ fn who_comes_back_and_asks_nothing_at_all_is_told_too() {
     assert_eq!(back.event(), (CREATED, "/awaited".to_owned()));
 }
 
+#[test]
+fn a_watch_of_a_member_that_is_cut_off_is_told_by_another_as_soon_as_it_is_known() {
+    if is_apache() {
+        return; // ZooKeeper has forgotten what its clients watched.
+    }
+    let mut ensemble = Ensemble::start(&Plan::members(3).wired());
+    let old = ensemble.follower();
+    let new = ensemble.ids().find(|id| *id != old).unwrap();
+    let (mut away, welcome) = Connection::greeted(ensemble.address(old), &Greeting::new(TIMEOUT_MS));
+    make(&mut away, "/a", "");
+    let mut writer = open(&ensemble, new);
+    ensemble.cut_off(old);
+    // Answered all the same: a read does not wait for anybody.
+    let armed = away.call(&Ask::get_data("/a", true));
+    assert_eq!(armed.err, 0);
+
+    let (mut back, _) = Connection::greeted(ensemble.address(new), &Greeting::again(&welcome, armed.zxid));
+    assert_eq!(back.call(&Ask::exists("/a", false)).err, 0, "nothing is known of a watch");
+    let changed = writer.call(&Ask::set_data("/a", b"1", -1)).zxid;
+    ensemble.rejoin(old);
+    match back.receive().unwrap() {
+        Packet::Event { zxid, kind, path } => {
+            assert_eq!((zxid, kind, path.as_str()), (changed, DATA_CHANGED, "/a"));
+        }
+        other => panic!("{other:?} instead of what the watch was owed"),
+    }
+    ensemble.wait_until_serving();
+}
+
 /// Processor time that a process has spent.
 fn spent(process: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
