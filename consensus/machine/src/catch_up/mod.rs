@@ -47,9 +47,9 @@ pub(crate) fn catch_up(
 ) -> CatchUp {
     let since = watches.relative;
     let mut missed = Missed { tree, history, since, who, concluded: Vec::new(), seen: Vec::new() };
-    let data = missed.waiting(&watches.data, Missed::data);
-    let exist = missed.waiting(&watches.exist, Missed::exist);
-    let child = missed.waiting(&watches.child, Missed::child);
+    let data = missed.waiting(WatchKind::Data, &watches.data, told);
+    let exist = missed.waiting(WatchKind::Exist, &watches.exist, told);
+    let child = missed.waiting(WatchKind::Child, &watches.child, told);
     let (persistent, recursive) = (parse(&watches.persistent), parse(&watches.recursive));
     missed.persistent(&persistent);
     missed.recursive(&recursive);
@@ -107,7 +107,11 @@ pub(crate) fn missed<'a>(
                 let first = missed.once(path, watch);
                 // The client had seen what spent it, and has not set it again.
                 let is_over = watch.spent.is_some_and(|spent| spent.zxid <= since);
-                missed.settle(path.clone(), first) && !is_over
+                let is_waiting = missed.settle(path.clone(), first) && !is_over;
+                if is_waiting {
+                    told.waits(watch.kind, path);
+                }
+                is_waiting
             }
             WatchKind::Persistent | WatchKind::Recursive => {
                 if watch.armed > since {
@@ -189,16 +193,21 @@ enum First {
 }
 
 impl<'a> Missed<'a> {
-    /// Sorts a list of one-shot watches: notes what fired, and returns what did not.
-    fn waiting(&mut self, paths: &[Text], first: impl Fn(&Self, &str) -> First) -> Vec<Text> {
+    /// Sorts a list of one-shot watches: notes what fired, and returns what did not. What was left waiting before is
+    /// neither: it has been told what became of it, or still waits.
+    fn waiting(&mut self, kind: WatchKind, paths: &[Text], told: &mut Told) -> Vec<Text> {
         let mut waiting = Vec::new();
         for text in paths {
             let Ok(path) = ZnodePath::parse(text) else {
                 waiting.push(text.clone());
                 continue;
             };
-            let first = first(self, &path);
-            if self.settle(path, first) {
+            if told.is_waiting(kind, &path) {
+                continue;
+            }
+            let first = self.first(&path, kind);
+            if self.settle(path.clone(), first) {
+                told.waits(kind, &path);
                 waiting.push(text.clone());
             }
         }

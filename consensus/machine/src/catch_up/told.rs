@@ -5,6 +5,7 @@ use hashbrown::{HashMap, HashSet};
 use proto::path::ancestors;
 use proto::{Event, EventKind, ZnodePath, Zxid, limits};
 
+use crate::command::WatchKind;
 use crate::history::Place;
 
 /// What a connection has been told by way of catching up, so that nothing is told twice where a client's watches come
@@ -18,6 +19,8 @@ pub struct Told {
     persistent: HashMap<ZnodePath, Zxid, RandomState>,
     /// The same of recursive watches.
     recursive: HashMap<ZnodePath, Zxid, RandomState>,
+    /// One-shot watches for data, and for children, that were left waiting: whatever comes is told when it comes.
+    waiting: [HashSet<ZnodePath, RandomState>; 2],
 }
 
 /// An event that the history shows.
@@ -73,6 +76,16 @@ impl Told {
                 *known = since.min(*known);
             }
         }
+    }
+
+    /// Notes that a one-shot watch was left waiting.
+    pub(super) fn waits(&mut self, kind: WatchKind, path: &ZnodePath) {
+        self.waiting[usize::from(kind == WatchKind::Child)].insert(path.clone());
+    }
+
+    /// Whether a one-shot watch was left waiting before.
+    pub(super) fn is_waiting(&self, kind: WatchKind, path: &ZnodePath) -> bool {
+        self.waiting[usize::from(kind == WatchKind::Child)].contains(path)
     }
 
     fn holds(&self, event: &Event) -> bool {
