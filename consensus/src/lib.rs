@@ -97,7 +97,15 @@ impl Consensus {
         self.member.status.clone()
     }
 
-    /// Leaves: stops voting, and returns when what was acknowledged is safe and everything is closed.
+    /// Lets another member lead, if this one does and another can: the first thing to do for a member that leaves, so
+    /// that its clients and those of the others can go on meanwhile. Returns when another leads, or when that takes too
+    /// long.
+    pub async fn hand_over(&self) {
+        self.member.hand_over().await;
+    }
+
+    /// Leaves: waits for a moment until what was proposed here is applied, hands over if it still leads, stops voting,
+    /// and returns when what was acknowledged is safe and everything is closed.
     pub async fn shutdown(&self) {
         self.member.stop().await;
     }

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use openraft::BasicNode;
 use parking_lot::Mutex;
+use proto::limits::DRAIN_WAIT_MAX;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -20,7 +22,7 @@ use crate::replica::{Hook, Replica};
 use crate::state::Store;
 use crate::status::{Recovery, Reporter};
 use crate::tasks::Tasks;
-use crate::touch::Touches;
+use crate::touch::{Teller, Touches};
 use crate::{Config, Fault, Observer, Status};
 
 /// A member that runs. What its clients use is here for as long as anybody holds it; the rest goes at shutdown.
@@ -38,6 +40,9 @@ struct Engine {
     raft: Raft,
     tasks: Tasks,
     status: watch::Sender<Status>,
+    pending: Arc<Pending>,
+    teller: Teller,
+    silence_max: Duration,
     disks: Disks,
     // Last, so that whatever else is dropped still finds it.
     runtime: OwnRuntime,
@@ -58,7 +63,15 @@ impl Member {
         started.map_err(|error| Fault::Other(format!("the member could not be started: {error}")))?
     }
 
-    /// Ends everything, writes what has gathered, and closes what is on disk. The second time it does nothing.
+    /// Lets another member lead, if this one does and another can.
+    pub(crate) async fn hand_over(&self) {
+        let engine = self.engine.lock().as_ref().map(|engine| (engine.raft.clone(), engine.silence_max));
+        if let Some((raft, silence_max)) = engine {
+            leader::hand_over(&raft, silence_max).await;
+        }
+    }
+
+    /// Leaves the ensemble, writes what has gathered, and closes what is on disk. The second time it does nothing.
     pub(crate) async fn stop(&self) {
         let Some(engine) = self.engine.lock().take() else { return };
         let handle = engine.runtime.handle();
@@ -99,7 +112,7 @@ async fn begin(config: Config, observer: Arc<dyn Observer>, runtime: OwnRuntime)
     expiry.start(&tasks, leadership.clone(), replica.clone(), sequencer.clone(), raft.clone(), silence_max);
     propose::start(&tasks, pending.clone(), leadership.clone(), sequencer.clone(), peers.clone());
     let barrier = Barrier::start(&tasks, raft.clone(), leadership.clone(), peers.clone());
-    let touches = Touches::start(&tasks, config.tick, leadership, peers, expiry.clone());
+    let (touches, teller) = Touches::start(&tasks, config.tick, leadership, peers, expiry.clone());
 
     let (status_sender, status) = watch::channel(Status::default());
     let reporter = Reporter {
@@ -112,7 +125,16 @@ async fn begin(config: Config, observer: Arc<dyn Observer>, runtime: OwnRuntime)
     tasks.spawn("report status", reporter.run());
 
     let disks = Disks { log, store: store.clone() };
-    let engine = Engine { raft: raft.clone(), tasks: tasks.clone(), status: status_sender, disks, runtime };
+    let engine = Engine {
+        raft: raft.clone(),
+        tasks: tasks.clone(),
+        status: status_sender,
+        pending: pending.clone(),
+        teller,
+        silence_max,
+        disks,
+        runtime,
+    };
     let member = Member { replica, pending, barrier, touches, status, engine: Mutex::new(Some(engine)) };
     if let Err(fault) = join(&config, raft, franchise, store, sequencer, expiry, &tasks).await {
         member.stop().await;
@@ -173,9 +195,37 @@ fn open(config: &Config) -> Result<(Log, Store, machine::Machine, crate::state::
     }
 }
 
+/// Leaves nothing undone that the others would miss.
+async fn take_leave(
+    raft: &Raft,
+    status: &watch::Sender<Status>,
+    pending: &Pending,
+    teller: &Teller,
+    silence_max: Duration,
+) {
+    // Without Raft nothing is applied any more, and nobody can be told.
+    let stopped = async {
+        let _ = status.subscribe().wait_for(|status| status.stopped).await;
+    };
+    let leave = async {
+        if tokio::time::timeout(DRAIN_WAIT_MAX, pending.drained()).await.is_err() {
+            warn!(proposals = pending.len(), "leaves without having seen applied what its clients proposed");
+        }
+        // A client that was heard of here a moment ago has its whole timeout to find another member.
+        teller.tell_now().await;
+        leader::hand_over(raft, silence_max).await;
+    };
+    tokio::select! {
+        biased;
+        () = stopped => {}
+        () = leave => {}
+    }
+}
+
 /// Returns the runtime, which is dropped elsewhere, because this runs on it.
 async fn end(engine: Engine) -> OwnRuntime {
-    let Engine { raft, tasks, status, disks, runtime } = engine;
+    let Engine { raft, tasks, status, pending, teller, silence_max, disks, runtime } = engine;
+    take_leave(&raft, &status, &pending, &teller, silence_max).await;
     tasks.shutdown().await;
     if let Err(error) = raft.shutdown().await {
         warn!(%error, "raft did not stop cleanly");

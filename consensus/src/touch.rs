@@ -32,11 +32,12 @@ impl Touches {
         leadership: watch::Receiver<Leadership>,
         peers: Peers,
         expiry: Arc<Expiry>,
-    ) -> Arc<Self> {
+    ) -> (Arc<Self>, Teller) {
         let touches = Arc::new(Self::new());
-        let teller = Teller { touches: touches.clone(), leadership, peers, expiry };
-        tasks.spawn("report touches", teller.run((tick / 2).max(Duration::from_millis(1))));
-        touches
+        let period = (tick / 2).max(Duration::from_millis(1));
+        let teller = Teller { touches: touches.clone(), leadership, peers, expiry, period };
+        tasks.spawn("report touches", teller.clone().run());
+        (touches, teller)
     }
 
     fn new() -> Self {
@@ -59,29 +60,36 @@ impl Touches {
     }
 }
 
-/// The task behind [`Touches`].
-struct Teller {
+/// Tells the leader of [`Touches`].
+#[derive(Clone, Debug)]
+pub(crate) struct Teller {
     touches: Arc<Touches>,
     leadership: watch::Receiver<Leadership>,
     peers: Peers,
     expiry: Arc<Expiry>,
+    period: Duration,
 }
 
 impl Teller {
-    async fn run(self, period: Duration) {
-        let mut ticks = tokio::time::interval(period);
+    async fn run(self) {
+        let mut ticks = tokio::time::interval(self.period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let heard = self.touches.take();
-            if heard.is_empty() {
-                continue;
-            }
-            if let Err((heard, why)) = self.tell(heard, period).await {
-                debug!(why, sessions = heard.len(), "leader not told of touches");
-                // Whoever leads next time is told.
-                heard.into_iter().for_each(|session| self.touches.touch(session));
-            }
+            self.tell_now().await;
+        }
+    }
+
+    /// Tells the leader what it has not been told yet.
+    pub(crate) async fn tell_now(&self) {
+        let heard = self.touches.take();
+        if heard.is_empty() {
+            return;
+        }
+        if let Err((heard, why)) = self.tell(heard, self.period).await {
+            debug!(why, sessions = heard.len(), "leader not told of touches");
+            // Whoever leads next time is told.
+            heard.into_iter().for_each(|session| self.touches.touch(session));
         }
     }
 
@@ -89,8 +97,8 @@ impl Teller {
         let leadership = *self.leadership.borrow();
         let Some(leader) = leadership.leader else { return Err((heard, "no leader is known".to_owned())) };
         if leadership.own {
-            self.expiry.touch(heard);
-            return Ok(());
+            let watching = self.expiry.touch(heard.iter().copied());
+            return if watching { Ok(()) } else { Err((heard, "the leader has just begun".to_owned())) };
         }
         let Some(mut peer) = self.peers.ask(leader) else {
             return Err((heard, "the leader has no usable address".to_owned()));

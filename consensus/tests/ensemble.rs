@@ -93,6 +93,56 @@ async fn a_member_that_was_away_for_long_is_sent_the_state() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_hands_over_follows_another_and_its_clients_go_on() {
+    let mut ensemble = Ensemble::new(3);
+    ensemble.start_all().await;
+    let first = ensemble.leader().await;
+    let (mut here, mut there) = (ensemble.client(first).await, ensemble.client(first % 3 + 1).await);
+    let term = ensemble.members[&first].consensus.status().borrow().term;
+
+    // Under way while the leader changes.
+    for number in 0..200 {
+        ensemble.propose_create(&mut here, &format!("/here{number}"));
+        ensemble.propose_create(&mut there, &format!("/there{number}"));
+    }
+    ensemble.members[&first].consensus.hand_over().await;
+    let status = ensemble.members[&first].consensus.status();
+    assert_ne!(ensemble.leader().await, first);
+    assert_eq!(status.borrow().term, term + 1, "it took more than the one vote that was asked for");
+    ensemble.create(&mut here, "/here").await;
+    ensemble.create(&mut there, "/there").await;
+    ensemble.agree().await;
+    assert!(ensemble.znodes(first) >= 402);
+
+    // To hand over what one does not have does nothing.
+    ensemble.members[&first].consensus.hand_over().await;
+    assert_eq!(ensemble.members[&first].consensus.status().borrow().term, term + 1);
+    ensemble.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_proposed_here_is_done_when_the_member_has_left() {
+    let mut ensemble = Ensemble::new(3);
+    ensemble.start_all().await;
+    // The leader last: what its own client proposed must outlive its own reign.
+    for leaves in [ensemble.follower().await, ensemble.leader().await] {
+        let mut client = ensemble.client(leaves).await;
+        let other = leaves % 3 + 1;
+        let before = ensemble.agree().await.0;
+        for number in 0..300 {
+            ensemble.propose_create(&mut client, &format!("/of{leaves}-{number}"));
+        }
+        ensemble.stop(leaves).await;
+        ensemble.members[&other].consensus.barrier().await.unwrap();
+        let done = ensemble.digest(other).0.get() - before.get();
+        assert!(done >= 300, "{done} of 300");
+        ensemble.start(leaves).await;
+        ensemble.agree().await;
+    }
+    ensemble.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_leader_without_a_quorum_says_that_it_is_none() {
     let mut ensemble = Ensemble::new(3);
     ensemble.start_all().await;

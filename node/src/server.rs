@@ -87,9 +87,12 @@ impl Server {
         let _ = self.member.consensus.status().wait_for(|status| status.stopped).await;
     }
 
-    /// Ends the member: nobody is accepted any more, requests that are under way are answered if that takes no long
-    /// time, connections are closed behind their replies, and then the member leaves the ensemble.
+    /// Ends the member: another leads, if this one did; nobody is accepted any more, requests that are under way are
+    /// answered if that takes no long time, connections are closed behind their replies, and then the member leaves
+    /// the ensemble.
     pub async fn shutdown(&self) {
+        // While everybody is still served: for the clients of all members it is a pause of a few round trips.
+        self.member.consensus.hand_over().await;
         self.member.ending.cancel();
         self.tasks.close();
         if timeout(SHUTDOWN_WAIT_MAX, self.tasks.wait()).await.is_err() {

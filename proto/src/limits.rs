@@ -71,6 +71,14 @@ pub const FORWARD_TRANSACTIONS_MAX: usize = 256;
 /// See [`FORWARD_TRANSACTIONS_MAX`].
 pub const FORWARD_BYTES_MAX: usize = 256 << 10;
 
+/// How long a leader that leaves waits for another to lead. Beyond it it leaves anyway, and the others wait out an
+/// election.
+pub const LEADERSHIP_TRANSFER_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// How long a member that leaves waits for what its clients have proposed to be applied. Beyond it the rest is lost, or
+/// not: whoever proposed it has gone without an answer.
+pub const DRAIN_WAIT_MAX: Duration = Duration::from_secs(2);
+
 /// Barriers that wait for the next round of questions to the leader. At the bound the next one waits for room.
 pub const BARRIERS_WAITING_MAX: usize = 16_384;
 

@@ -73,8 +73,9 @@ impl Deadlines {
     /// The sessions that are overdue, with the attachments that are to be ended. They are named again a tick later
     /// unless they have been removed, attached or touched by then, because what ends them may get lost.
     pub(crate) fn take_overdue(&mut self, now: Instant) -> Vec<(SessionId, Attachment)> {
-        // If this member stood still itself, the touches of that time wait to be read behind this call.
-        if now.saturating_duration_since(self.looked) > self.period * 2 {
+        // If this member stood still itself, the touches of that time wait to be read behind this call. Half a period is
+        // as much as a session of the shortest timeout can do without.
+        if now.saturating_duration_since(self.looked) > self.period * 3 / 2 {
             self.stand_still(now);
         }
         self.looked = now;

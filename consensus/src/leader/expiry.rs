@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use proto::{Attachment, SessionId};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
-use tracing::info;
+use tracing::{debug, info};
 
 use crate::applier::Raft;
 use crate::entry;
@@ -18,6 +18,10 @@ use crate::leader::deadlines::Deadlines;
 use crate::leader::{Leadership, Sequencer};
 use crate::replica::{Hook, Replica};
 use crate::tasks::Tasks;
+
+/// Sessions that expire together and are still named one by one. Of more the log tells only how many, or they would hide
+/// what made them expire.
+const NAMED_MAX: usize = 10;
 
 /// When each session is overdue, while this member leads; nothing while it does not.
 #[derive(Debug)]
@@ -47,14 +51,17 @@ impl Expiry {
         tasks.spawn("expire sessions", duty.run());
     }
 
-    /// The clients of these sessions were heard of, here or by another member that says so now.
-    pub(crate) fn touch(&self, sessions: impl IntoIterator<Item = SessionId>) {
+    /// The clients of these sessions were heard of, here or by another member that says so now. `false` if this member
+    /// keeps no deadlines, because it does not lead: whoever does must be told instead.
+    #[must_use]
+    pub(crate) fn touch(&self, sessions: impl IntoIterator<Item = SessionId>) -> bool {
         let now = Instant::now();
-        if let Some(deadlines) = &mut *self.deadlines.lock() {
-            for session in sessions {
-                deadlines.touch(session, now);
-            }
+        let mut deadlines = self.deadlines.lock();
+        let Some(deadlines) = &mut *deadlines else { return false };
+        for session in sessions {
+            deadlines.touch(session, now);
         }
+        true
     }
 
     /// Half a tick: what is found overdue is so by at most that.
@@ -155,8 +162,16 @@ impl Duty {
             }
             // Those that do not get through are named again a tick later.
             let Some(entrance) = self.sequencer.enter() else { continue };
+            let few = overdue.len() <= NAMED_MAX;
+            if !few {
+                info!(sessions = overdue.len(), "many sessions expire at once");
+            }
             for (session, attachment) in overdue {
-                info!(%session, %attachment, "session expires");
+                if few {
+                    info!(%session, %attachment, "session expires");
+                } else {
+                    debug!(%session, %attachment, "session expires");
+                }
                 if entrance.push(entry::encode_expiry(session, attachment)).await.is_err() {
                     break;
                 }

@@ -5,6 +5,7 @@
 mod deadlines;
 mod expiry;
 mod sequencer;
+mod transfer;
 
 use openraft::ServerState;
 use openraft::async_runtime::WatchReceiver;
@@ -13,6 +14,7 @@ use tokio::sync::watch;
 
 pub(crate) use expiry::Expiry;
 pub(crate) use sequencer::{EpochEnded, Sequencer};
+pub(crate) use transfer::hand_over;
 
 use crate::applier::Raft;
 use crate::tasks::Tasks;

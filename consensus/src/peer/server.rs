@@ -249,7 +249,9 @@ impl Ensemble for Answers {
     async fn touch(&self, request: Request<peer::Touches>) -> Result<Response<peer::TouchesNoted>, Status> {
         let sessions = request.into_inner().sessions;
         debug!(sessions = sessions.len(), "peer has heard of its clients");
-        self.expiry.touch(sessions.into_iter().map(SessionId::from_wire));
+        if !self.expiry.touch(sessions.into_iter().map(SessionId::from_wire)) {
+            return Err(Status::failed_precondition("not the leader"));
+        }
         Ok(Response::new(peer::TouchesNoted {}))
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Pending {
     len: AtomicUsize,
     /// Something was proposed.
     proposed: Notify,
+    /// Nothing waits any more.
+    emptied: Notify,
     /// The whole must be sent again, though the way to the leader is sound.
     again: Notify,
 }
@@ -79,10 +81,29 @@ impl Pending {
         self.len.load(Ordering::Acquire)
     }
 
+    /// Returns when everything that was proposed here is seen applied.
+    pub(crate) async fn drained(&self) {
+        loop {
+            let mut emptied = std::pin::pin!(self.emptied.notified());
+            emptied.as_mut().enable();
+            if self.len() == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
     fn forget(&self, key: &Key) {
         let mut queue = self.queue.lock();
         queue.remove(key);
+        self.count(&queue);
+    }
+
+    fn count(&self, queue: &Queue) {
         self.len.store(queue.len(), Ordering::Release);
+        if queue.len() == 0 {
+            self.emptied.notify_waiters();
+        }
     }
 }
 
@@ -100,7 +121,7 @@ impl Hook for Pending {
     fn replaced(&self, machine: &Machine) {
         let mut queue = self.queue.lock();
         queue.resync(machine);
-        self.len.store(queue.len(), Ordering::Release);
+        self.count(&queue);
         drop(queue);
         // Some of the rest was applied within what the snapshot skipped, and will never be seen applied; sent again,
         // it comes back as a repeat, or as fenced.
@@ -356,6 +377,22 @@ mod tests {
         let (first, place) = read(&pending, Place::default(), one_byte);
         assert_eq!(first, bytes(&[write(5, 1)]));
         assert_eq!(read(&pending, place, one_byte).0, bytes(&[write(5, 2)]));
+    }
+
+    #[tokio::test]
+    async fn it_is_drained_when_the_last_is_seen_applied() {
+        use futures_util::FutureExt;
+
+        let pending = Pending::default();
+        pending.drained().await;
+        pending.propose(write(5, 1));
+        pending.propose(write(5, 2));
+        let mut drained = std::pin::pin!(pending.drained());
+        assert!(drained.as_mut().now_or_never().is_none());
+        apply(&pending, &write(5, 1), Verdict::Repeat);
+        assert!(drained.as_mut().now_or_never().is_none());
+        apply(&pending, &write(5, 2), Verdict::Repeat);
+        drained.await;
     }
 
     #[tokio::test]

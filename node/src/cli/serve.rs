@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use node::config::{self, Config, ConfigError, Loaded, ThisMachine};
 use node::server::Server;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::AsyncReadExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -35,6 +36,7 @@ pub(super) fn run(zoo_cfg: Option<PathBuf>, until_stdin_ends: bool) -> ExitCode 
     for note in notes {
         tracing::info!(key = note.key, reason = note.text, "key without effect");
     }
+    take_all_file_descriptors();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(format_args!("start the runtime: {error}")),
@@ -43,6 +45,18 @@ pub(super) fn run(zoo_cfg: Option<PathBuf>, until_stdin_ends: bool) -> ExitCode 
     // A read of standard input that nobody waits for any more must not keep the process.
     runtime.shutdown_background();
     code
+}
+
+/// Every client takes a file descriptor. The soft limit is mostly 1,024, for the sake of programs that wait with `select`;
+/// how many a process may have is for the operator to say, with the hard one.
+fn take_all_file_descriptors() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current == maximum {
+        return;
+    }
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, limit = current, "the limit of open files cannot be raised");
+    }
 }
 
 /// The configuration of a container. Its `myid` is written if there is none: later starts must find the same
