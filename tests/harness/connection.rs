@@ -221,20 +221,8 @@ impl Connection {
     /// # Errors
     /// As [`Self::greet`], and if no answer comes in time.
     pub fn greet_within(&mut self, greeting: &Greeting, patience: Duration) -> io::Result<Welcome> {
-        let mut out = BytesMut::new();
-        frame::put(&mut out, |out| {
-            out.int(0);
-            out.long(greeting.last_zxid);
-            out.int(greeting.timeout_ms);
-            out.long(greeting.session);
-            out.buffer(Some(&greeting.password));
-            if let Some(read_only) = greeting.read_only {
-                out.boolean(read_only);
-            }
-        });
-        self.write(&out)?;
-        let frame = self.frame(patience)?;
-        read_welcome(frame).map_err(|_| io::Error::new(ErrorKind::InvalidData, "not an answer to a greeting"))
+        self.write(&self::greeting(greeting))?;
+        welcome(self.frame(patience)?)
     }
 
     /// The stream, for a client that has its own way with frames. There must be nothing on its way.
@@ -272,13 +260,7 @@ impl Connection {
     /// # Errors
     /// If the connection is broken.
     pub fn send_as(&mut self, xid: i32, ask: &Ask) -> io::Result<()> {
-        let mut out = BytesMut::with_capacity(12 + ask.body.len());
-        frame::put(&mut out, |out| {
-            out.int(xid);
-            out.int(ask.op);
-            out.extend_from_slice(&ask.body);
-        });
-        self.write(&out)
+        self.write(&request(xid, ask))
     }
 
     /// Whatever comes next, events included.
@@ -294,8 +276,7 @@ impl Connection {
     /// # Errors
     /// As [`Self::receive`].
     pub fn receive_within(&mut self, patience: Duration) -> io::Result<Packet> {
-        let frame = self.frame(patience)?;
-        read_packet(frame).map_err(|_| io::Error::new(ErrorKind::InvalidData, "not a reply and not an event"))
+        packet(self.frame(patience)?)
     }
 
     /// Sends a request and reads its answer; it must be the next thing that comes.
@@ -370,6 +351,43 @@ impl Connection {
             }
         }
     }
+}
+
+/// A greeting as a frame.
+pub(crate) fn greeting(greeting: &Greeting) -> BytesMut {
+    let mut out = BytesMut::new();
+    frame::put(&mut out, |out| {
+        out.int(0);
+        out.long(greeting.last_zxid);
+        out.int(greeting.timeout_ms);
+        out.long(greeting.session);
+        out.buffer(Some(&greeting.password));
+        if let Some(read_only) = greeting.read_only {
+            out.boolean(read_only);
+        }
+    });
+    out
+}
+
+/// A request as a frame.
+pub(crate) fn request(xid: i32, ask: &Ask) -> BytesMut {
+    let mut out = BytesMut::with_capacity(12 + ask.body.len());
+    frame::put(&mut out, |out| {
+        out.int(xid);
+        out.int(ask.op);
+        out.extend_from_slice(&ask.body);
+    });
+    out
+}
+
+/// The answer to a greeting, out of its frame.
+pub(crate) fn welcome(frame: Bytes) -> io::Result<Welcome> {
+    read_welcome(frame).map_err(|_| io::Error::new(ErrorKind::InvalidData, "not an answer to a greeting"))
+}
+
+/// What a member sends, out of its frame.
+pub(crate) fn packet(frame: Bytes) -> io::Result<Packet> {
+    read_packet(frame).map_err(|_| io::Error::new(ErrorKind::InvalidData, "not a reply and not an event"))
 }
 
 fn read_welcome(frame: Bytes) -> Result<Welcome, Malformed> {

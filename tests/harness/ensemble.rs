@@ -219,6 +219,24 @@ impl Ensemble {
     #[track_caller]
     pub fn stop(&mut self, id: usize) -> ExitStatus {
         self.signal(id, Signal::TERM);
+        self.await_end(id)
+    }
+
+    /// Asks all members that run to end, all at once, and waits until they have.
+    ///
+    /// # Panics
+    /// If one does not end.
+    #[track_caller]
+    pub fn stop_all(&mut self) -> Vec<(usize, ExitStatus)> {
+        let running: Vec<usize> = self.ids().filter(|id| self.members[id - 1].child.is_some()).collect();
+        for id in &running {
+            self.signal(*id, Signal::TERM);
+        }
+        running.into_iter().map(|id| (id, self.await_end(id))).collect()
+    }
+
+    #[track_caller]
+    fn await_end(&mut self, id: usize) -> ExitStatus {
         let mut child =
             self.members[id - 1].child.take().unwrap_or_else(|| panic!("member {id} does not run"));
         wait::within(wait::PATIENCE, || child.try_wait().ok().flatten()).unwrap_or_else(|| {

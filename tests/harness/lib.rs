@@ -17,7 +17,9 @@ pub mod wait;
 
 pub mod connection;
 
+pub mod crowd;
 pub mod session;
+pub mod watcher;
 
 pub mod tree;
 
@@ -29,7 +31,9 @@ pub mod ensemble;
 
 pub use ask::Ask;
 pub use connection::{Connection, Packet, Welcome};
+pub use crowd::Crowd;
 pub use ensemble::{Ensemble, Plan};
 pub use load::Load;
 pub use server::{Server, corral, java_class_path, scratch};
 pub use session::{Answer, Session};
+pub use watcher::Watcher;
