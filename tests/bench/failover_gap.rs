@@ -1,9 +1,9 @@
-//! How long nobody can write when the leader dies.
+//! How long nobody can write when the leader dies, or leaves.
 //!
-//! `failover-gap [KILLS]` kills the leader that many times (20 if not said) while sessions write all the time, starts
-//! it again, and prints the gaps: for a client of a surviving member, from its last acknowledged write before the
-//! kill to its first one after. At the end it checks that nothing acknowledged is missing on any member. With
-//! `CORRAL_TEST_SERVER=apache` it measures Apache ZooKeeper in the same way.
+//! `failover-gap [TIMES] [kill|leave]` kills the leader that many times (20 if not said) while sessions write all the
+//! time, or tells it to leave, starts it again, and prints the gaps: for a client of another member, from its last
+//! acknowledged write before to its first one after. At the end it checks that nothing acknowledged is missing on any
+//! member. With `CORRAL_TEST_SERVER=apache` it measures Apache ZooKeeper in the same way.
 #![allow(clippy::print_stdout, reason = "a program that prints what it measured")]
 
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use harness::audit::audit;
 use harness::session::{Answer, Session};
-use harness::{Ask, Ensemble, Load, Plan, load, wait};
+use harness::{Ask, Ensemble, Load, Plan, Server, load, wait};
 
 /// `tickTime` of a usual deployment.
 const TICK_MS: u64 = 2_000;
@@ -23,33 +23,43 @@ const TICK_MS: u64 = 2_000;
 const BACKGROUND: usize = 6;
 
 fn main() {
-    let kills: usize = std::env::args().nth(1).map_or(20, |kills| kills.parse().expect("a number of kills"));
+    let mut arguments = std::env::args().skip(1);
+    let times: usize = arguments.next().map_or(20, |times| times.parse().expect("how many times"));
+    let leaves = match arguments.next().as_deref() {
+        None | Some("kill") => false,
+        Some("leave") => true,
+        Some(other) => panic!("the leader may be told to `kill` or to `leave`, not to `{other}`"),
+    };
     let mut ensemble = Ensemble::start(&Plan { tick_ms: TICK_MS, ..Plan::members(3) });
     let background = Load::start(&ensemble.addresses(), BACKGROUND);
     background.progress(100);
 
     let mut gaps = Vec::new();
     let mut broken = 0;
-    for kill in 1..=kills {
+    for time in 1..=times {
         let leader = ensemble.wait_for_leader();
         let probes: Vec<Probe> =
             ensemble.ids().filter(|id| *id != leader).map(|id| Probe::start(ensemble.address(id))).collect();
         for probe in &probes {
             probe.progress(20);
         }
-        let killed = Instant::now();
-        ensemble.kill9(leader);
+        let told = Instant::now();
+        if leaves {
+            assert!(ensemble.stop(leader).success() || Server::under_test() == Server::Apache);
+        } else {
+            ensemble.kill9(leader);
+        }
         for probe in &probes {
             probe.progress(20);
         }
-        let mut of_this_kill = Vec::new();
+        let mut of_this_time = Vec::new();
         for probe in probes {
             let (acknowledged, breaks) = probe.stop();
             broken += breaks;
-            of_this_kill.push(gap(&acknowledged, killed));
+            of_this_time.push(gap(&acknowledged, told));
         }
-        println!("kill {kill:>3} of member {leader}: {}", line(&of_this_kill));
-        gaps.extend(of_this_kill);
+        println!("time {time:>3}, member {leader}: {}", line(&of_this_time));
+        gaps.extend(of_this_time);
         ensemble.start_member(leader);
         ensemble.wait_until_serving();
         background.progress(20);
@@ -57,7 +67,8 @@ fn main() {
 
     let znodes = audit(&ensemble.addresses(), &background.pause());
     gaps.sort_unstable();
-    println!("{kills} kills, {} gaps of clients of survivors, tickTime {TICK_MS} ms", gaps.len());
+    let what = if leaves { "leaders left in order" } else { "leaders killed" };
+    println!("{times} {what}, {} gaps of other members' clients, tickTime {TICK_MS} ms", gaps.len());
     println!(
         "min {}  median {}  p99 {}  max {} ms",
         gaps[0].as_millis(),
@@ -65,17 +76,17 @@ fn main() {
         at(&gaps, 99).as_millis(),
         gaps[gaps.len() - 1].as_millis()
     );
-    println!("connections of survivors' clients that broke: {broken}");
+    println!("connections of other members' clients that broke: {broken}");
     println!(
         "nothing acknowledged is missing on any member: {} writes, {znodes} znodes",
         background.acknowledged()
     );
 }
 
-/// The longest time without an acknowledgement that ends after the kill. A few may still arrive after the kill
-/// that were decided before, so the interval that contains the kill itself is not always the gap.
-fn gap(acknowledged: &[Instant], killed: Instant) -> Duration {
-    let pairs = acknowledged.windows(2).filter(|pair| pair[1] > killed);
+/// The longest time without an acknowledgement that ends after the leader was told. A few may still arrive
+/// then that were decided before, so the interval that contains that moment is not always the gap.
+fn gap(acknowledged: &[Instant], told: Instant) -> Duration {
+    let pairs = acknowledged.windows(2).filter(|pair| pair[1] > told);
     pairs.map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
 }
 

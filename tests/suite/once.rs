@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use harness::ask::flags::{PERSISTENT, SEQUENTIAL};
 use harness::connection::Reply;
 use harness::tree::Tree;
-use harness::{Ask, Connection, Ensemble, Server, wait};
+use harness::{Ask, Connection, Ensemble, Plan, Server, wait};
 
-/// Clients of each survivor.
+/// Clients of each member.
 const CLIENTS: usize = 4;
 
 /// Requests of one client.
@@ -27,70 +27,98 @@ const TIMEOUT_MS: i32 = 30_000;
 
 #[test]
 fn what_is_under_way_when_the_leader_is_killed_is_done_once_and_in_order() {
-    each_request_is_done_once(|ensemble, leader| ensemble.kill9(leader), |_, _| ());
-}
-
-#[test]
-fn what_is_under_way_when_the_leader_freezes_is_done_once_and_in_order() {
-    each_request_is_done_once(
-        |ensemble, leader| ensemble.pause(leader),
-        |ensemble, leader| {
-            ensemble.resume(leader);
-            ensemble.wait_until_serving();
-        },
-    );
+    each_request_is_done_once(&Fault {
+        strike: |ensemble, leader| ensemble.kill9(leader),
+        mend: |ensemble, leader| ensemble.start_member(leader),
+        spares_its_clients: false,
+    });
 }
 
 #[test]
 fn what_is_under_way_when_the_leader_leaves_is_done_once_and_in_order() {
-    each_request_is_done_once(
-        |ensemble, leader| assert_eq!(ensemble.stop(leader).code(), Some(0)),
-        |ensemble, leader| {
-            ensemble.start_member(leader);
-            ensemble.wait_until_serving();
-        },
-    );
+    each_request_is_done_once(&Fault {
+        strike: |ensemble, leader| assert_eq!(ensemble.stop(leader).code(), Some(0)),
+        mend: |ensemble, leader| ensemble.start_member(leader),
+        spares_its_clients: false,
+    });
+}
+
+#[test]
+fn what_is_under_way_when_the_leader_freezes_is_done_once_and_in_order() {
+    each_request_is_done_once(&Fault {
+        strike: |ensemble, leader| ensemble.pause(leader),
+        mend: |ensemble, leader| ensemble.resume(leader),
+        spares_its_clients: true,
+    });
+}
+
+#[test]
+fn what_is_under_way_when_the_leader_is_cut_off_is_done_once_and_in_order() {
+    each_request_is_done_once(&Fault {
+        strike: |ensemble, leader| ensemble.cut_off(leader),
+        mend: |ensemble, leader| ensemble.rejoin(leader),
+        spares_its_clients: true,
+    });
+}
+
+/// What happens to a leader.
+struct Fault {
+    strike: fn(&mut Ensemble, usize),
+    mend: fn(&mut Ensemble, usize),
+    /// Whether its own clients keep their connections. What they have under way must wait until it is mended, and what
+    /// the leader had begun with it must not count.
+    spares_its_clients: bool,
 }
 
 #[track_caller]
-fn each_request_is_done_once(fault: impl Fn(&mut Ensemble, usize), mend: impl Fn(&mut Ensemble, usize)) {
+fn each_request_is_done_once(fault: &Fault) {
     if Server::under_test() == Server::Apache {
         return; // ZooKeeper disconnects, and the client cannot know.
     }
-    let mut ensemble = Ensemble::three();
+    let mut ensemble = Ensemble::start(&Plan::members(3).wired());
     let leader = ensemble.wait_for_leader();
-    let survivors: Vec<SocketAddr> =
-        ensemble.ids().filter(|id| *id != leader).map(|id| ensemble.address(id)).collect();
+    let mut members: Vec<usize> = ensemble.ids().filter(|id| *id != leader).collect();
+    let survivors: Vec<SocketAddr> = members.iter().map(|id| ensemble.address(*id)).collect();
+    if fault.spares_its_clients {
+        members.push(leader);
+    }
     let (mut first, _) = Connection::open(survivors[0], TIMEOUT_MS);
     assert_eq!(first.call(&Ask::create("/line", b"", PERSISTENT)).err, 0);
 
+    let clients = members.len() * CLIENTS;
     let lines: Vec<Line> =
-        (0..2 * CLIENTS).map(|number| Line::start(survivors[number % 2], number)).collect();
+        (0..clients).map(|number| Line::start(ensemble.address(members[number / CLIENTS]), number)).collect();
     for line in &lines {
         line.reach(REQUESTS / 4);
     }
-    fault(&mut ensemble, leader);
-    for line in &lines {
+    (fault.strike)(&mut ensemble, leader);
+    // Its own clients stand at the end, and must wait.
+    for line in &lines[..2 * CLIENTS] {
         line.reach(REQUESTS * 3 / 4);
     }
-    mend(&mut ensemble, leader);
+    (fault.mend)(&mut ensemble, leader);
     let mut longest = Duration::ZERO;
     let mut created = Vec::new();
-    for line in lines {
+    for (number, line) in lines.into_iter().enumerate() {
         let (paths, wait) = line.finish();
         created.extend(paths);
-        longest = longest.max(wait);
+        if number < 2 * CLIENTS {
+            longest = longest.max(wait);
+        }
     }
-    eprintln!("{} requests each once; the longest wait for a reply was {longest:?}", 2 * CLIENTS * REQUESTS);
+    created.sort();
+    eprintln!(
+        "{} requests, each once; survivors' clients waited for {longest:?} at most",
+        clients * REQUESTS
+    );
 
     // Nothing is there but what was acknowledged, and nothing is missing.
     for survivor in survivors {
         let tree = Tree::read(survivor, "/line").unwrap();
         let mut there: Vec<_> = tree.0.keys().filter(|path| path.contains("/n-")).cloned().collect();
         there.sort();
-        created.sort();
         assert_eq!(there, created);
-        for number in 0..2 * CLIENTS {
+        for number in 0..clients {
             let version = tree.0[&counter(number)].stat.version;
             assert_eq!(usize::try_from(version).unwrap(), changes(REQUESTS), "of client {number}");
         }
