@@ -29,6 +29,9 @@ pub mod audit;
 
 pub mod ensemble;
 
+#[path = "../auditor/mod.rs"]
+pub mod auditor;
+
 pub use ask::Ask;
 pub use connection::{Connection, Packet, Welcome};
 pub use crowd::Crowd;

@@ -1,0 +1,78 @@
+//! Every session is told every watch event that it is owed, whatever happens to the members; and if it were not, the
+//! auditor would say so.
+#![allow(clippy::unwrap_used, reason = "a test that finds nothing where something should be has failed")]
+
+use std::time::Duration;
+
+use harness::auditor::faults::Trouble;
+use harness::auditor::history::Habit;
+use harness::auditor::round::{Settings, run};
+use harness::auditor::sabotage::Sabotage;
+use harness::auditor::verdict::{Verdict, Wrong};
+use harness::{Ensemble, Plan, Server};
+
+fn settings(seconds: u64) -> Settings {
+    Settings {
+        seed: fastrand::u64(..),
+        watchers: 24,
+        writers: 4,
+        rest: Duration::from_millis(10),
+        habits: Habit::ALL.to_vec(),
+        troubles: vec![Trouble::Kill, Trouble::Freeze, Trouble::Cut],
+        time: Duration::from_secs(seconds),
+        sabotage: None,
+    }
+}
+
+fn in_words(verdict: &Verdict) -> String {
+    let words: Vec<String> = verdict.violations.iter().take(40).map(|it| format!("{it:?}")).collect();
+    format!("{}\n{}", verdict.tally, words.join("\n"))
+}
+
+#[test]
+fn no_watch_event_is_lost_while_members_fail() {
+    if Server::under_test().is_apache() {
+        return; // It loses some; the program `watch-auditor` counts them.
+    }
+    let settings = settings(50);
+    eprintln!("seed {}", settings.seed);
+    let mut ensemble = Ensemble::start(&Plan::members(3).wired());
+    let outcome = run(&mut ensemble, &settings);
+    let words = in_words(&outcome.verdict);
+    eprintln!("{words}\n{} faults", outcome.faults.len());
+    assert!(outcome.verdict.violations.is_empty(), "seed {}:\n{words}", settings.seed);
+    let total = outcome.verdict.tally.total();
+    assert!(total.due > 1_000 && outcome.faults.len() > 3, "hardly anything happened:\n{words}");
+}
+
+#[test]
+fn what_is_put_in_on_purpose_is_found() {
+    let mut ensemble = Ensemble::start(&Plan::members(3));
+    for (sabotage, wrong) in [
+        // A one-shot watch that is thought to wait may still tell something else.
+        (Sabotage::Swallow, &[Wrong::Lost, Wrong::Distorted][..]),
+        (Sabotage::Repeat, &[Wrong::Repeated]),
+        (Sabotage::Swap, &[Wrong::Disordered]),
+        (Sabotage::Delay, &[Wrong::Behind]),
+        (Sabotage::Retype, &[Wrong::Unowed, Wrong::Distorted]),
+    ] {
+        let mut settings = settings(4);
+        settings.habits = vec![Habit::SetWatches2];
+        settings.troubles.clear();
+        settings.sabotage = Some((sabotage, 10));
+        let verdict = run(&mut ensemble, &settings).verdict;
+        assert!(
+            verdict.tally.wrong.keys().any(|found| wrong.contains(found)),
+            "{sabotage:?}, seed {}:\n{}",
+            settings.seed,
+            in_words(&verdict)
+        );
+        // And nothing is said of those that were left alone.
+        assert!(
+            verdict.violations.len() < 6,
+            "{sabotage:?}, seed {}:\n{}",
+            settings.seed,
+            in_words(&verdict)
+        );
+    }
+}
