@@ -51,6 +51,8 @@ pub(super) struct Client {
     connection: Option<Connection>,
     welcome: Welcome,
     tampering: Tampering,
+    /// The operation that was asked last.
+    asked: i32,
 }
 
 impl Client {
@@ -73,6 +75,7 @@ impl Client {
             connection: None,
             welcome,
             tampering: Tampering::default(),
+            asked: 0,
             rng,
         };
         client.connect()?;
@@ -133,6 +136,7 @@ impl Client {
         let end = Instant::now() + self.patience();
         let sent = self.connection.as_mut().ok_or(Lost)?.send(ask);
         let xid = sent.map_err(|_| self.lose())?;
+        self.asked = ask.op;
         loop {
             if let Some(reply) = self.receive(end)? {
                 if reply.xid != xid {
@@ -181,19 +185,20 @@ impl Client {
                 Err(_) => return Err(self.lose()),
             }
         };
+        let at = self.world.now();
         match packet {
             Packet::Reply(reply) => {
                 let is_ping = reply.xid == -2;
                 if !is_ping || self.heeds_pings {
                     self.last_zxid = self.last_zxid.max(reply.zxid);
                 }
-                self.log.moments.push(Moment::Replied { zxid: reply.zxid });
+                self.log.moments.push(Moment::Replied { zxid: reply.zxid, op: self.asked, at });
                 Ok(Some(reply))
             }
             Packet::Event { zxid, kind, path } => {
                 match (event_kind(kind), self.world.paths.find(&path)) {
                     (Some(kind), Some(path)) => {
-                        self.log.moments.push(Moment::Told { zxid, kind, path });
+                        self.log.moments.push(Moment::Told { zxid, kind, path, at });
                         self.events.push((zxid, kind, path));
                     }
                     _ => {

@@ -163,7 +163,7 @@ fn leases(log: &Log, faults: &[Fault]) -> Vec<Lease> {
     for moment in &log.moments {
         match *moment {
             Moment::Connected { member, at, .. } => (home, since) = (member, at),
-            Moment::Replied { zxid } => reader.shown = reader.shown.max(zxid),
+            Moment::Replied { zxid, .. } => reader.shown = reader.shown.max(zxid),
             Moment::Arming(watch, path) => reader.pending = Some((watch, path, true)),
             Moment::Removing(watch, path) => reader.pending = Some((watch, path, false)),
             Moment::Refused => reader.pending = None,

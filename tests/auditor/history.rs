@@ -107,6 +107,8 @@ pub enum Moment {
         kind: EventKind,
         /// Of which znode.
         path: PathId,
+        /// When that was.
+        at: Millis,
     },
     /// A notification came that says nothing which can have happened.
     Stray(Box<str>),
@@ -114,6 +116,10 @@ pub enum Moment {
     Replied {
         /// The zxid of its header.
         zxid: i64,
+        /// The operation that it answers.
+        op: i32,
+        /// When that was.
+        at: Millis,
     },
     /// A request to set a watch went out.
     Arming(Watch, PathId),

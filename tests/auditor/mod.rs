@@ -13,6 +13,7 @@ pub mod sabotage;
 
 pub mod verdict;
 
+pub mod story;
 pub mod tally;
 
 mod client;

@@ -8,7 +8,7 @@ use fastrand::Rng;
 
 use super::client::{Client, World};
 use super::faults::{self, Trouble};
-use super::history::{Fault, Habit, History};
+use super::history::{Habit, History};
 use super::paths::{PathId, Paths};
 use super::sabotage::Sabotage;
 use super::verdict::{Verdict, Violation, Wrong, judge};
@@ -43,8 +43,10 @@ pub struct Settings {
 pub struct Outcome {
     /// What sessions were told, against what they were owed.
     pub verdict: Verdict,
-    /// What went wrong with members.
-    pub faults: Vec<Fault>,
+    /// What both were found from.
+    pub history: History,
+    /// The znodes of the round.
+    pub paths: Arc<Paths>,
 }
 
 /// Runs a round on members that serve. Each round has znodes and sessions of its own.
@@ -86,7 +88,7 @@ pub fn run(ensemble: &mut Ensemble, settings: &Settings) -> Outcome {
     let faults =
         faults::make(ensemble, &settings.troubles, &mut rng, world.began, Instant::now() + settings.time);
     stop.store(true, Ordering::SeqCst);
-    let mut history = History { faults: faults.clone(), ..History::default() };
+    let mut history = History { faults, ..History::default() };
     let mut violations = Vec::new();
     for writer in writers {
         let (changes, wrong) = writer.join().expect("a writer does not panic");
@@ -105,8 +107,13 @@ pub fn run(ensemble: &mut Ensemble, settings: &Settings) -> Outcome {
     let mut verdict = judge(&paths, &history);
     *verdict.tally.wrong.entry(Wrong::Other).or_default() += violations.len() as u64;
     verdict.tally.wrong.retain(|_, count| *count > 0);
-    verdict.violations.extend(violations.into_iter().map(|text| Violation { wrong: Wrong::Other, text }));
-    Outcome { verdict, faults }
+    verdict.violations.extend(violations.into_iter().map(|text| Violation {
+        wrong: Wrong::Other,
+        text,
+        place: None,
+        event: None,
+    }));
+    Outcome { verdict, history, paths }
 }
 
 /// The znodes of a round.

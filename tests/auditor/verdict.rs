@@ -37,6 +37,10 @@ pub struct Violation {
     pub wrong: Wrong,
     /// The case, in words.
     pub text: String,
+    /// Which session of the history, and which of its moments, if it is about one.
+    pub place: Option<(usize, usize)>,
+    /// The event that it is about.
+    pub event: Option<(i64, PathId)>,
 }
 
 /// What a history comes to.
@@ -53,8 +57,8 @@ pub fn judge(paths: &Paths, history: &History) -> Verdict {
     let mut verdict = Verdict::default();
     verdict.tally.changes = history.changes.len() as u64;
     let index = Index::new(paths, &history.changes);
-    for log in &history.sessions {
-        let mut hearing = Hearing::new(paths, log, due(paths, history, &index, log));
+    for (session, log) in history.sessions.iter().enumerate() {
+        let mut hearing = Hearing::new(paths, (session, log), due(paths, history, &index, log));
         hearing.hear();
         hearing.conclude(&mut verdict);
     }
@@ -78,7 +82,10 @@ struct Slot {
 
 struct Hearing<'a> {
     paths: &'a Paths,
+    session: usize,
     log: &'a Log,
+    /// Which of its moments is heard.
+    moment: usize,
     /// In order of their zxids.
     slots: Vec<Slot>,
     by_event: HashMap<(i64, EventKind, PathId), usize>,
@@ -94,7 +101,7 @@ struct Hearing<'a> {
 }
 
 impl<'a> Hearing<'a> {
-    fn new(paths: &'a Paths, log: &'a Log, owed: Vec<Due>) -> Self {
+    fn new(paths: &'a Paths, (session, log): (usize, &'a Log), owed: Vec<Due>) -> Self {
         let mut slots: Vec<Slot> = Vec::with_capacity(owed.len());
         let mut by_event = HashMap::new();
         let mut by_path: HashMap<PathId, Vec<usize>> = HashMap::new();
@@ -115,7 +122,9 @@ impl<'a> Hearing<'a> {
         }
         Self {
             paths,
+            session,
             log,
+            moment: 0,
             slots,
             by_event,
             by_path,
@@ -129,7 +138,8 @@ impl<'a> Hearing<'a> {
     }
 
     fn hear(&mut self) {
-        for moment in &self.log.moments {
+        for (place, moment) in self.log.moments.iter().enumerate() {
+            self.moment = place;
             match *moment {
                 Moment::Connected { seen, .. } => {
                     self.connection += 1;
@@ -137,13 +147,13 @@ impl<'a> Hearing<'a> {
                     self.last_event = 0;
                     self.row.connections += 1;
                 }
-                Moment::Told { zxid, kind, path } if zxid > 0 => self.told(zxid, kind, path),
+                Moment::Told { zxid, kind, path, .. } if zxid > 0 => self.told(zxid, kind, path),
                 Moment::Told { kind, path, .. } => self.told_without_zxid(kind, path),
-                Moment::Stray(ref text) => self.accuse(Wrong::Unowed, text),
-                Moment::Replied { zxid } | Moment::Armed { zxid, .. } | Moment::Removed { zxid, .. } => {
+                Moment::Stray(ref text) => self.accuse(Wrong::Unowed, None, text),
+                Moment::Replied { zxid, .. } | Moment::Armed { zxid, .. } | Moment::Removed { zxid, .. } => {
                     if zxid < self.shown {
                         let text = format!("a reply shows {zxid:#x}, one before showed {:#x}", self.shown);
-                        self.accuse(Wrong::Backwards, &text);
+                        self.accuse(Wrong::Backwards, None, &text);
                     }
                     self.shown = self.shown.max(zxid);
                 }
@@ -234,7 +244,8 @@ impl<'a> Hearing<'a> {
 
     fn conclude(mut self, verdict: &mut Verdict) {
         for text in &self.log.violations {
-            self.violations.push(Violation { wrong: Wrong::Other, text: self.in_words(text) });
+            let text = self.in_words(text);
+            self.violations.push(Violation { wrong: Wrong::Other, text, place: None, event: None });
         }
         let mut lost = Vec::new();
         for slot in &self.slots {
@@ -258,6 +269,9 @@ impl<'a> Hearing<'a> {
             }
         }
         for (event, why) in lost {
+            // Where it should have been told at the latest.
+            let shows = |moment: &Moment| matches!(moment, Moment::Replied { zxid, .. } if *zxid >= event.0);
+            self.moment = self.log.moments.iter().position(shows).unwrap_or_default();
             self.accuse_event(Wrong::Lost, event, &why);
         }
         verdict.tally.add(self.log.habit, &self.row);
@@ -268,14 +282,14 @@ impl<'a> Hearing<'a> {
     }
 
     fn accuse_event(&mut self, wrong: Wrong, (zxid, kind, path): (i64, EventKind, PathId), why: &str) {
-        let zxid = if zxid == i64::MAX { "no zxid".to_owned() } else { format!("{zxid:#x}") };
-        let text = format!("`{kind} {}` of {zxid}: {why}", self.paths.name(path));
-        self.accuse(wrong, &text);
+        let words = if zxid == i64::MAX { "no zxid".to_owned() } else { format!("{zxid:#x}") };
+        let text = format!("`{kind} {}` of {words}: {why}", self.paths.name(path));
+        self.accuse(wrong, Some((zxid, path)), &text);
     }
 
-    fn accuse(&mut self, wrong: Wrong, text: &str) {
+    fn accuse(&mut self, wrong: Wrong, event: Option<(i64, PathId)>, text: &str) {
         let text = format!("{} (connection {})", self.in_words(text), self.connection);
-        self.violations.push(Violation { wrong, text });
+        self.violations.push(Violation { wrong, text, place: Some((self.session, self.moment)), event });
     }
 
     fn in_words(&self, text: &str) -> String {

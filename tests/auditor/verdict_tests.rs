@@ -64,7 +64,7 @@ impl Story {
     }
 
     fn replied(self, zxid: i64) -> Self {
-        self.saw(Moment::Replied { zxid })
+        self.saw(Moment::Replied { zxid, op: 0, at: 0 })
     }
 
     fn waited(mut self, time: Millis) -> Self {
@@ -84,7 +84,7 @@ impl Story {
 
     fn told(self, zxid: i64, kind: EventKind, path: &str) -> Self {
         let path = self.path(path);
-        self.saw(Moment::Told { zxid, kind, path })
+        self.saw(Moment::Told { zxid, kind, path, at: 0 })
     }
 
     fn killed(mut self) -> Self {

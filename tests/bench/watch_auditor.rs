@@ -12,6 +12,7 @@ use clap::{Parser, ValueEnum};
 use harness::auditor::faults::Trouble;
 use harness::auditor::history::Habit;
 use harness::auditor::round::{self, Settings};
+use harness::auditor::story::story;
 use harness::auditor::tally::Tally;
 use harness::{Ensemble, Plan, Server};
 
@@ -54,6 +55,9 @@ struct Arguments {
     /// How many violations are told in words.
     #[arg(long, default_value_t = 40)]
     words: usize,
+    /// Whether it is told what led to each of them.
+    #[arg(long)]
+    stories: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -108,8 +112,8 @@ fn main() -> ExitCode {
                 sabotage: None,
             },
         );
-        kills += outcome.faults.iter().filter(|fault| fault.is_kill).count();
-        others += outcome.faults.iter().filter(|fault| !fault.is_kill).count();
+        kills += outcome.history.faults.iter().filter(|fault| fault.is_kill).count();
+        others += outcome.history.faults.iter().filter(|fault| !fault.is_kill).count();
         tally.merge(&outcome.verdict.tally);
         let total = tally.total();
         println!(
@@ -121,6 +125,9 @@ fn main() -> ExitCode {
         );
         for violation in outcome.verdict.violations.iter().take(left) {
             println!("  {:?}: {}", violation.wrong, violation.text);
+            if arguments.stories {
+                print!("{}", story(&outcome.paths, &outcome.history, violation));
+            }
         }
         left -= left.min(outcome.verdict.violations.len());
     }
