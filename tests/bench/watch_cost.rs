@@ -1,6 +1,6 @@
 //! What it costs to arm a watch with a read.
 //!
-//! `watch-cost [ROUNDS]` reads from three members without watches and with, one after the other, that many times (5 if
+//! `watch-cost [ROUNDS]` reads from three members without watches and with, one after the other, that many times (9 if
 //! not said), and prints by how much the second is slower than the first. It asserts nothing about time. With
 //! `CORRAL_TEST_SERVER=apache-3.9` it measures Apache ZooKeeper in the same way.
 #![allow(clippy::print_stdout, reason = "a program that prints what it measured")]
@@ -29,7 +29,7 @@ const BYTES: usize = 100;
 const ROOT: &str = "/cost";
 
 /// How long a measurement lasts where it is not over when everything has been read once.
-const SPELL: Duration = Duration::from_secs(2);
+const SPELL: Duration = Duration::from_secs(1);
 
 /// Changes in a second by the writer in the background.
 const WRITES: u32 = 200;
@@ -41,7 +41,7 @@ const TIMEOUT_MS: i32 = 60_000;
 
 fn main() {
     let rounds: usize =
-        std::env::args().nth(1).map_or(5, |rounds| rounds.parse().expect("a number of rounds"));
+        std::env::args().nth(1).map_or(9, |rounds| rounds.parse().expect("a number of rounds"));
     let ensemble = Ensemble::start(&Plan { tick_ms: 2_000, ..Plan::members(3) });
     prepare(&ensemble);
     println!(

@@ -193,6 +193,10 @@ impl Node {
         }
     }
 
+    fn has(&self, id: ListenerId, kind: Kind) -> bool {
+        kind.places().iter().all(|&(side, mode)| self.side(side).get(id).has(mode))
+    }
+
     const fn is_empty(&self) -> bool {
         self.data.is_empty() && self.child.is_empty()
     }
@@ -218,6 +222,10 @@ pub(super) struct Table {
 impl Table {
     /// Registers a watch; says whether it was not there yet. To register it twice has no effect.
     pub(super) fn add(&mut self, id: ListenerId, path: &str, kind: Kind) -> bool {
+        // Most watches that are set are those of clients that read the same znodes again and again.
+        if self.nodes.get(path).is_some_and(|node| node.has(id, kind)) {
+            return false;
+        }
         let place = id as usize;
         if self.paths.len() <= place {
             self.paths.resize_with(place + 1, Paths::default);
@@ -253,8 +261,7 @@ impl Table {
 
     /// Whether a watch of this kind is registered.
     pub(super) fn has(&self, id: ListenerId, path: &str, kind: Kind) -> bool {
-        let Some(node) = self.nodes.get(path) else { return false };
-        kind.places().iter().any(|&(side, mode)| node.side(side).get(id).has(mode))
+        self.nodes.get(path).is_some_and(|node| node.has(id, kind))
     }
 
     /// Takes a watch away; says whether it was there.
