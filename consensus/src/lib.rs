@@ -36,7 +36,7 @@ mod member;
 
 use std::sync::Arc;
 
-use machine::Machine;
+use machine::{Home, Machine};
 use member::Member;
 use proto::SessionId;
 use tokio::sync::watch;
@@ -70,6 +70,12 @@ impl Consensus {
     /// of leader; the observer is told. Never waits: what a client may have under way is bounded by its lane.
     pub fn propose(&self, proposal: Proposal) {
         self.member.pending.propose(proposal);
+    }
+
+    /// Takes back an open or attach that nobody waits for any more, if it is not on its way to the leader: should it be
+    /// applied all the same, it would take the session from the connection that the client has made instead.
+    pub fn withdraw(&self, home: Home) {
+        self.member.pending.withdraw(home);
     }
 
     /// Looks at the world. Whatever `look` queues for clients stands behind everything applied so far, and in front

@@ -1,7 +1,7 @@
 //! One connection to one member, frame by frame.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -326,6 +326,18 @@ impl Connection {
         match self.receive() {
             Err(error) if error.kind() != ErrorKind::TimedOut => {}
             other => panic!("the member should hang up, and there is {other:?}"),
+        }
+    }
+
+    /// Hangs up, and waits until the member has seen it.
+    ///
+    /// # Panics
+    /// If it goes on talking.
+    #[track_caller]
+    pub fn hang_up(mut self) {
+        // An error says that the member was quicker.
+        if self.stream.shutdown(Shutdown::Write).is_ok() {
+            self.expect_hang_up();
         }
     }
 

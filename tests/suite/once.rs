@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use harness::ask::flags::{PERSISTENT, SEQUENTIAL};
-use harness::connection::Reply;
+use harness::connection::{Greeting, Reply};
 use harness::tree::Tree;
 use harness::{Ask, Connection, Ensemble, Plan, Server, wait};
 
@@ -207,6 +207,32 @@ fn judge(request: usize, reply: &Reply, created: &mut Vec<String>) {
         // A read shows the writes before it and none behind it: the counter is nobody else's.
         _ => assert_eq!(reply.data().1.version, due, "request {request}"),
     }
+}
+
+#[test]
+fn a_greeting_that_was_given_up_does_not_take_the_session_from_the_connection_that_has_it() {
+    if Server::under_test() == Server::Apache {
+        return;
+    }
+    let ensemble = Ensemble::start(&Plan::members(3).wired());
+    let leader = ensemble.wait_for_leader();
+    let others: Vec<usize> = ensemble.ids().filter(|id| *id != leader).collect();
+    let (home, torn) = (ensemble.address(others[0]), ensemble.address(others[1]));
+    let (mut client, welcome) = Connection::open(home, TIMEOUT_MS);
+    // Its writes come behind the greeting, on the same way.
+    let (mut witness, _) = Connection::open(torn, TIMEOUT_MS);
+    assert_eq!(witness.call(&Ask::create("/line", b"", PERSISTENT)).err, 0);
+
+    ensemble.disconnect(others[1]);
+    let mut given_up = Connection::dial(torn).unwrap();
+    let answer = given_up.greet_within(&Greeting::again(&welcome, 0), Duration::from_millis(200));
+    assert!(answer.is_err(), "a member without a leader gives out {answer:?}");
+    given_up.hang_up();
+    let written = witness.send(&Ask::set_data("/line", b"", 0)).unwrap();
+    ensemble.rejoin(others[1]);
+    assert_eq!(witness.reply().xid, written);
+    assert_eq!(client.call(&Ask::sync("/line")).err, 0);
+    assert_eq!(client.call(&Ask::get_data("/line", false)).data().1.version, 1);
 }
 
 #[test]

@@ -56,6 +56,12 @@ impl Pending {
         self.proposed.notify_waiters();
     }
 
+    /// Takes back an open or attach. What has gone down the way to the leader already may be applied all the same, but
+    /// it is not sent again.
+    pub(crate) fn withdraw(&self, home: Home) {
+        self.forget(&Key::Greeting(home));
+    }
+
     /// The next that a reader has not read, as soon as there are any, and where he stands behind them. What was
     /// applied meanwhile is left out.
     pub(crate) async fn next(&self, place: Place, portion: Portion) -> (Vec<Bytes>, Place) {
@@ -350,6 +356,22 @@ mod tests {
         apply(&pending, &open(1), Verdict::Repeat);
         apply(&pending, &open(1), Verdict::Repeat);
         assert_eq!(pending.len(), 0);
+    }
+
+    #[test]
+    fn what_is_withdrawn_is_not_sent_again() {
+        let pending = Pending::default();
+        let all = [open(1), open(2), write(5, 1)];
+        for proposal in &all {
+            pending.propose(proposal.clone());
+        }
+        let Proposal::Open { home, .. } = all[1] else { panic!("not an open") };
+        pending.withdraw(home);
+        pending.withdraw(home);
+        assert_eq!(read(&pending, Place::default(), ALL).0, bytes(&[all[0].clone(), all[2].clone()]));
+        // It was on its way.
+        apply(&pending, &all[1], Verdict::Repeat);
+        assert_eq!(pending.len(), 2);
     }
 
     #[test]

@@ -63,8 +63,12 @@ async fn converse(
     peer: SocketAddr,
     inbox: &mut BytesMut,
 ) -> Result<Infallible, End> {
-    let greeting = timeout(GREETING_WAIT_MAX, read_greeting(member, stream, inbox));
-    let greeting = greeting.await.map_err(|_| End::NoGreeting)??;
+    let greeting = tokio::select! {
+        greeting = timeout(GREETING_WAIT_MAX, read_greeting(member, stream, inbox)) => {
+            greeting.map_err(|_| End::NoGreeting)??
+        }
+        () = member.ending.cancelled() => return Err(End::HungUp(Reason::Shutdown)),
+    };
     let traffic = member.stats.enter(peer);
     let mailbox = Arc::new(Mailbox::default());
     let seat = member.registry.seat(mailbox.clone());
@@ -73,10 +77,14 @@ async fn converse(
 
     // What the client has pipelined behind its greeting stays in the inbox until the session is settled.
     let settled = handshake::settle(member, seat.home(), &greeting, address.clone(), &mailbox, &mut taken);
-    let settled = tokio::select! {
-        settled = timeout(GREETING_WAIT_MAX, settled) => settled.map_err(|_| End::NoGreeting)??,
-        () = member.ending.cancelled() => return Err(End::HungUp(Reason::Shutdown)),
+    let settled = async {
+        tokio::select! {
+            settled = timeout(GREETING_WAIT_MAX, settled) => Ok(settled.map_err(|_| End::NoGreeting)??),
+            gone = client_goes(stream, inbox) => Err(gone),
+        }
     };
+    // Whoever goes without an answer may be welcomed by another member now, and must not lose its session to this one.
+    let settled = settled.await.inspect_err(|_: &End| member.consensus.withdraw(seat.home()))?;
     let mut outbox = BytesMut::new();
     handshake::write_answer(&mut outbox, &greeting, settled.as_ref());
     let Some(welcome) = settled else {
@@ -135,6 +143,20 @@ async fn read_greeting(
             return Err(End::Gone);
         }
     }
+}
+
+/// Returns why the connection is over, if its client does not wait for the answer to its greeting. What it says meanwhile
+/// is kept.
+async fn client_goes(stream: &mut TcpStream, inbox: &mut BytesMut) -> End {
+    while inbox.len() < SOCKET_READ_BYTES_MAX {
+        match stream.read_buf(inbox).await {
+            Ok(0) => return End::Gone,
+            Ok(_) => {}
+            Err(error) => return End::Socket(error),
+        }
+    }
+    // Whoever has so much to ask waits for an answer.
+    std::future::pending().await
 }
 
 /// A question whether this member has seen everything, under way.

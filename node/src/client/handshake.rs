@@ -46,10 +46,17 @@ pub(super) async fn settle(
     // history is not ours would take it away from the connection that has it.
     let ahead = || member.consensus.read(|machine| greeting.last_zxid > machine.last_zxid());
     if ahead() {
-        member.consensus.barrier().await?;
+        tokio::select! {
+            passed = member.consensus.barrier() => passed?,
+            () = member.ending.cancelled() => {}
+        }
         if ahead() {
             return Err(Unanswered::Ahead);
         }
+    }
+    // Once it is proposed a member that leaves waits for the answer as for any other: nobody could take it back.
+    if member.ending.is_cancelled() {
+        return Err(Unanswered::HungUp(Reason::Shutdown));
     }
     let timeout_ms = clamp(greeting.timeout_ms, &member.config.session);
     member.consensus.propose(if greeting.session == SessionId::NONE {
