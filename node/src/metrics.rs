@@ -16,10 +16,6 @@ type Labelled = Family<[(&'static str, &'static str); 1], Counter>;
 
 /// The metrics of one member. Counting is one addition to an atomic, so it may be done under the replica's lock.
 #[derive(Debug)]
-#[cfg_attr(
-    not(test),
-    allow(dead_code, reason = "labels are read where metrics are served, which comes next")
-)]
 pub(crate) struct Metrics {
     armed: Labelled,
     armed_by_kind: [Counter; WatchKind::ALL.len()],
@@ -103,10 +99,6 @@ impl Metrics {
         &self.replayed_by_cause[cause as usize]
     }
 
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "it is called where metrics are served, which comes next")
-    )]
     /// Puts all of them into `registry`, under their names.
     pub(crate) fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix(PREFIX);

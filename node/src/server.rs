@@ -3,14 +3,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
+use axum::Router;
 use consensus::Consensus;
-use proto::limits::{FAREWELL_WAIT_MAX, SHUTDOWN_WAIT_MAX};
+use proto::limits::{FAREWELL_WAIT_MAX, LISTINGS_AT_ONCE_MAX, SHUTDOWN_WAIT_MAX};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admin::{Port, Source, admin_routes, metrics_routes};
 use crate::client::{Listening, Member};
-use crate::config::Config;
+use crate::config::{AdminConfig, Config, Listen};
 use crate::mailbox::Reason;
 use crate::metrics::Metrics;
 use crate::observer::Observer;
@@ -58,6 +61,7 @@ impl Server {
             registry,
             stats: Arc::new(Stats::new()),
             metrics,
+            listings: Arc::new(Semaphore::new(LISTINGS_AT_ONCE_MAX)),
             ending: ending.clone(),
         });
         tasks.spawn(async move {
@@ -66,6 +70,20 @@ impl Server {
                 () = ending.cancelled() => {}
             }
         });
+        let asked: Arc<dyn Source> = member.clone();
+        if let Some(AdminConfig { listen, commands_url }) = &member.config.admin {
+            open_port(
+                "AdminServer",
+                listen,
+                admin_routes(asked.clone(), commands_url),
+                &tasks,
+                &member.ending,
+            )
+            .await;
+        }
+        if let Some(listen) = &member.config.metrics {
+            open_port("metrics", listen, metrics_routes(asked), &tasks, &member.ending).await;
+        }
         tasks.spawn(listening.accept(member.clone(), tasks.clone()));
         tracing::info!(address = %clients, "listening to clients");
         Ok(Self { member, clients, tasks })
@@ -102,5 +120,25 @@ impl Server {
             }
         }
         self.member.consensus.shutdown().await;
+    }
+}
+
+/// Opens a port for operators. A port that is taken is no reason not to start: the ensemble needs its members more than
+/// anybody needs to look at them.
+async fn open_port(
+    what: &str,
+    listen: &Listen,
+    routes: Router,
+    tasks: &TaskTracker,
+    ending: &CancellationToken,
+) {
+    let Listen { host, port } = listen;
+    match Port::bind(listen, routes).await {
+        Ok(open) => {
+            let address = open.address().map_or_else(|_| format!("{host}:{port}"), |at| at.to_string());
+            tracing::info!(%address, "listening to operators: {what}");
+            tasks.spawn(open.accept(tasks.clone(), ending.clone()));
+        }
+        Err(error) => tracing::error!(%host, port, %error, "operators cannot be listened to: no {what} here"),
     }
 }

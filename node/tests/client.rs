@@ -57,6 +57,8 @@ async fn alone_with(change: impl FnOnce(&mut Config)) -> Alone {
         },
         clients: ClientLimits { per_address: 0, total: 0, frame_bytes: limits::FRAME_BYTES_MAX, backlog: 50 },
         words: Whitelist::parse("*"),
+        admin: None,
+        metrics: None,
         auth: AuthConfig { skip_acl: false, super_digest: None },
         consensus: consensus::Config {
             member,

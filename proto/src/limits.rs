@@ -49,6 +49,28 @@ pub const SOCKET_READ_BYTES_MAX: usize = 64 << 10;
 /// that a deep pipeline does not keep the writer out.
 pub const READS_PER_LOCK_MAX: usize = 64;
 
+// --- operators -----------------------------------------------------------------------------------------------
+
+/// Watches that are looked at under one hold of the replica's lock when an operator asks for all of them; those of a
+/// single session are looked at in one hold however many they are, [`WATCHES_PER_SESSION_MAX`] at most. The rest takes
+/// the lock again, so that the answer is not one moment's, and the writer is not kept out for long.
+pub const LISTING_WATCHES_PER_LOCK_MAX: usize = 1_024;
+
+/// Answers that hold all watches in memory at one time: each takes some 24 bytes for a watch, besides the paths, which
+/// it shares with the table. At the bound the next one waits.
+pub const LISTINGS_AT_ONCE_MAX: usize = 2;
+
+/// Bytes of such an answer that are made before they are sent. What is over is made when these have gone.
+pub const LISTING_PIECE_BYTES: usize = 64 << 10;
+
+/// How long an operator may take to receive an answer, from the first byte of the question on. Beyond it the
+/// connection is closed.
+pub const OPERATOR_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Connections to one of the ports for operators. At the bound nobody is accepted there: they wait in the kernel's
+/// backlog.
+pub const OPERATOR_CONNECTIONS_MAX: usize = 64;
+
 // --- proposals and the log -----------------------------------------------------------------------------------
 
 /// Transactions in one log entry. What is over waits for the next entry.

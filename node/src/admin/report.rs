@@ -2,12 +2,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use consensus::Status;
+use consensus::{Role, Status};
 use machine::Census;
 use proto::Zxid;
 
 use super::Host;
 use crate::config::Config;
+
+/// What is answered while clients are not.
+pub(super) const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests";
 
 /// Everything that a word can tell. Gathered when an operator asks; nothing here is measured later.
 #[derive(Clone, Debug)]
@@ -55,6 +58,42 @@ pub enum Serving {
     ReadOnly,
     /// Reads and writes.
     ReadWrite,
+}
+
+impl Report<'_> {
+    /// What the member is, in ZooKeeper's words.
+    pub(super) fn mode(&self) -> &'static str {
+        match self.status.role {
+            _ if self.serving == Serving::ReadOnly => "read-only",
+            _ if self.config.standalone => "standalone",
+            Role::Leader => "leader",
+            Role::Follower => "follower",
+            Role::Observer => "observer",
+            Role::Looking => "leaderelection",
+        }
+    }
+
+    /// The same, as a member of an ensemble says it of itself; `None` if it stands alone.
+    pub(super) fn peer_state(&self) -> Option<&'static str> {
+        match self.status.role {
+            _ if self.config.standalone => None,
+            Role::Leader => Some("leading - broadcast"),
+            Role::Follower => Some("following - broadcast"),
+            Role::Observer => Some("observing - broadcast"),
+            Role::Looking => Some("looking"),
+        }
+    }
+
+    /// Whether it leads others.
+    pub(super) fn leads(&self) -> bool {
+        !self.config.standalone && self.status.role == Role::Leader
+    }
+
+    /// Sizes of proposals: last, smallest, largest; -1 where nothing was proposed yet.
+    pub(super) fn proposal_sizes(&self) -> [i64; 3] {
+        let Some(sizes) = self.proposals else { return [-1; 3] };
+        [sizes.last, sizes.min, sizes.max].map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX))
+    }
 }
 
 /// How long requests took, from being read to being answered, in milliseconds.

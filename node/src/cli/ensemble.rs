@@ -173,6 +173,10 @@ impl Ensemble<'_> {
         say("");
         say(format_args!("  connect string  {connect}"));
         say(format_args!("  try             zkCli.sh -server {connect}"));
+        match self.children.first().and_then(|child| child.member().admin_port) {
+            Some(port) => say(format_args!("  operators       http://127.0.0.1:{port}/commands")),
+            None => say("  operators       none: their ports are taken; --admin-port chooses others"),
+        }
         say(format_args!("  data            {}", self.plan.data()));
         say(format_args!("  logs            {}", self.plan.logs()));
         say("  end             Ctrl-C");

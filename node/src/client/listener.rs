@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
-use proto::limits::{ACCEPT_RETRY_WAIT, ELECTION_WAIT_MAX, GREETING_WAIT_MAX};
+use proto::limits::{ACCEPT_RETRY_WAIT, ELECTION_WAIT_MAX, GREETING_WAIT_MAX, OPERATOR_WAIT_MAX};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::connection;
 use super::end::{End, part};
 use super::member::Member;
-use crate::admin::{Word, answer};
+use crate::admin::{Answer, Source, Word, answer, gather};
 use crate::config::{ClientLimits, Listen};
 
 /// A socket at which clients may call.
@@ -93,7 +93,7 @@ impl Listening {
 }
 
 /// Reads the first bytes of a connection, and does what they ask for.
-async fn open(member: &Member, mut stream: TcpStream, peer: SocketAddr) -> Result<(), End> {
+async fn open(member: &Arc<Member>, mut stream: TcpStream, peer: SocketAddr) -> Result<(), End> {
     let mut first = [0; 4];
     let read = tokio::select! {
         read = timeout(GREETING_WAIT_MAX, stream.read_exact(&mut first)) => read,
@@ -101,8 +101,7 @@ async fn open(member: &Member, mut stream: TcpStream, peer: SocketAddr) -> Resul
     };
     read.map_err(|_| End::NoGreeting)?.map_err(|_| End::Gone)?;
     if let Some(word) = Word::from_bytes(first) {
-        let text = answer(word, &member.report(), &member.config.words);
-        timeout(GREETING_WAIT_MAX, stream.write_all(text.as_bytes())).await.map_err(|_| End::Gone)??;
+        timeout(OPERATOR_WAIT_MAX, tell(member, word, &mut stream)).await.map_err(|_| End::Gone)??;
         part(stream).await;
         return Ok(());
     }
@@ -118,6 +117,25 @@ async fn open(member: &Member, mut stream: TcpStream, peer: SocketAddr) -> Resul
     let mut inbox = BytesMut::with_capacity(connection::SMALL_READ_BYTES);
     inbox.extend_from_slice(&first);
     Err(connection::serve(member, stream, peer, inbox).await)
+}
+
+/// Answers a word.
+async fn tell(member: &Arc<Member>, word: Word, stream: &mut TcpStream) -> io::Result<()> {
+    let form = match answer(word, &member.report(), &member.config.words) {
+        Answer::Text(text) => return stream.write_all(text.as_bytes()).await,
+        Answer::Watching(form) => form,
+    };
+    let listing = async {
+        for piece in gather(member.clone(), move |watching| watching.text(form)).await {
+            stream.write_all(piece.as_bytes()).await?;
+        }
+        Ok(())
+    };
+    tokio::select! {
+        told = listing => told,
+        // It may be long, and the member does not wait for it.
+        () = member.ending.cancelled() => Ok(()),
+    }
 }
 
 /// Who may come in.

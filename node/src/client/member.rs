@@ -3,10 +3,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use consensus::Consensus;
+use machine::Machine;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{Connection, Host, Latency, Report, Serving};
+use crate::admin::{Connection, Host, Latency, Report, Serving, Source};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::serving::serves;
@@ -28,6 +30,8 @@ pub(crate) struct Member {
     pub(crate) stats: Arc<Stats>,
     /// What became of watches.
     pub(crate) metrics: Arc<Metrics>,
+    /// A place for each answer that may list all watches at one time.
+    pub(crate) listings: Arc<Semaphore>,
     /// Cancelled when the member shuts down: nothing more is accepted.
     pub(crate) ending: CancellationToken,
 }
@@ -38,9 +42,22 @@ impl Member {
         let mut status = self.consensus.status();
         matches!(timeout(patience, status.wait_for(serves)).await, Ok(Ok(_)))
     }
+}
 
-    /// All that operators may ask.
-    pub(crate) fn report(&self) -> Report<'_> {
+impl Source for Member {
+    fn look(&self, look: &mut dyn FnMut(&Machine)) {
+        self.consensus.read(look);
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    fn listings(&self) -> &Arc<Semaphore> {
+        &self.listings
+    }
+
+    fn report(&self) -> Report<'_> {
         let status = self.consensus.status().borrow().clone();
         let (zxid, census) = self.consensus.read(|machine| (machine.last_zxid(), machine.census()));
         let connections: Vec<_> = self

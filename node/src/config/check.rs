@@ -10,7 +10,9 @@ use super::error::{ConfigError, Place};
 use super::server_line::{ServerLine, bracketed};
 use super::settings::Settings;
 use super::surroundings::Surroundings;
-use super::{AuthConfig, ClientLimits, Config, EnsembleConfig, Listen, SessionConfig, Whitelist, dynamic};
+use super::{
+    AdminConfig, AuthConfig, ClientLimits, Config, EnsembleConfig, Listen, SessionConfig, Whitelist, dynamic,
+};
 
 /// Java's servers leave 50 places for connections that wait to be accepted, too few for the clients of a member
 /// that has died and who all come at once.
@@ -50,6 +52,8 @@ pub(super) fn check(settings: &mut Settings, around: &dyn Surroundings) -> Resul
         session: session(settings, tick_ms)?,
         clients: clients(settings)?,
         words: Whitelist::parse(settings.text("4lw.commands.whitelist").unwrap_or("srvr")),
+        admin: admin(settings)?,
+        metrics: metrics(settings)?,
         auth: AuthConfig {
             skip_acl: settings.flag("skipACL")?.unwrap_or(false),
             super_digest: settings.text("DigestAuthenticationProvider.superDigest").map(str::to_owned),
@@ -249,6 +253,38 @@ fn session(settings: &Settings, tick_ms: u64) -> Result<SessionConfig, ConfigErr
         return Err(ConfigError::at(settings.place(key), message));
     }
     Ok(SessionConfig { tick: Duration::from_millis(tick_ms), timeout_min, timeout_max })
+}
+
+/// The AdminServer. Java's listens on all interfaces; ours answers whoever asks, so it does on loopback, unless told
+/// otherwise.
+fn admin(settings: &Settings) -> Result<Option<AdminConfig>, ConfigError> {
+    let host = settings.text("admin.serverAddress").unwrap_or("127.0.0.1").to_owned();
+    let port = settings.number("admin.serverPort", 0..=u16::MAX)?.unwrap_or(8080);
+    let commands_url = settings.text("admin.commandURL").unwrap_or("/commands").to_owned();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~/".contains(c);
+    let steps = commands_url.strip_prefix('/').map(|rest| rest.split('/').all(|step| !step.is_empty()));
+    if steps != Some(true) || !commands_url.chars().all(is_plain) || commands_url == "/metrics" {
+        return Err(settings.wrong("admin.commandURL", "must be a path such as `/commands`"));
+    }
+    let wanted = settings.flag("admin.enableServer")?.unwrap_or(true);
+    Ok(wanted.then_some(AdminConfig { listen: Listen { host, port }, commands_url }))
+}
+
+/// Where Prometheus is listened to, if ZooKeeper's provider for it is named.
+fn metrics(settings: &mut Settings) -> Result<Option<Listen>, ConfigError> {
+    let host = settings.text("metricsProvider.httpHost").unwrap_or("0.0.0.0").to_owned();
+    let port = settings.number("metricsProvider.httpPort", 0..=u16::MAX)?.unwrap_or(7000);
+    let Some(class) = settings.text("metricsProvider.className") else { return Ok(None) };
+    match class.rsplit('.').next() {
+        Some("PrometheusMetricsProvider") => Ok(Some(Listen { host, port })),
+        Some("DefaultMetricsProvider" | "NullMetricsProvider") => Ok(None),
+        _ => {
+            let text =
+                "only PrometheusMetricsProvider is known: metrics are told by `mntr` and the AdminServer";
+            settings.note_once("metricsProvider.className", text);
+            Ok(None)
+        }
+    }
 }
 
 fn clients(settings: &Settings) -> Result<ClientLimits, ConfigError> {

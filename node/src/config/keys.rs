@@ -17,7 +17,8 @@ pub(super) enum Use {
 
 use Use::{Honoured, Ignored, Mapped, OffOnly, Refused};
 
-const ADMIN: Use = Ignored("there is no AdminServer yet");
+const ADMIN: Use =
+    Ignored("the AdminServer speaks plain HTTP and answers each question on a connection of its own");
 const AUDIT: Use = Ignored("there is no audit log yet");
 const CACHE: Use = Ignored("replies are not cached: encoding them is cheap");
 const CONTAINERS: Use = Ignored("container znodes are not served yet");
@@ -26,9 +27,10 @@ const ELECTION: Use = Ignored("members elect by Raft, and speak gRPC");
 const GLOBAL: Use = Ignored("every session is global");
 const JAVA: Use = Ignored("there is no Java here");
 const LOGS: Use = Ignored("what is logged is set by CORRAL_LOG");
-const METRICS: Use = Ignored("metrics are told by `mntr` only");
+const METRICS: Use = Ignored("Prometheus is answered over plain HTTP, and there is no Java to tell of");
 const PURGE: Use = Ignored("logs and snapshots are always purged");
 const SASL: Use = Ignored("SASL is not served yet");
+const SNAPSHOTS: Use = Ignored("the AdminServer neither gives nor takes snapshots yet");
 const SYNCED: Use = Ignored("the log is always synced before it is acknowledged");
 const THROTTLE: Use = Ignored("a connection's requests are bounded; there is no other throttle yet");
 const TLS: Use = Ignored("TLS is not served yet");
@@ -44,6 +46,15 @@ pub(super) const KEYS: &[(&str, Use)] = &[
     ("DigestAuthenticationProvider.superDigest", Honoured),
     ("IPAuthenticationProvider.usexforwardedfor", ADMIN),
     ("X509AuthenticationProvider.superUser", TLS),
+    ("admin.commandURL", Honoured),
+    ("admin.enableServer", Honoured),
+    ("admin.forceHttps", OffOnly("TLS is not served yet")),
+    ("admin.needClientAuth", OffOnly("TLS is not served yet")),
+    ("admin.rateLimiterIntervalInMS", SNAPSHOTS),
+    ("admin.restore.enabled", SNAPSHOTS),
+    ("admin.serverAddress", Honoured),
+    ("admin.serverPort", Honoured),
+    ("admin.snapshot.enabled", SNAPSHOTS),
     ("admin.*", ADMIN),
     ("allowSaslFailedClients", SASL),
     ("audit.*", AUDIT),
@@ -116,6 +127,9 @@ pub(super) const KEYS: &[(&str, Use)] = &[
     ("maxSessionTimeout", Honoured),
     ("maxTimeToWaitForEpoch", ELECTION),
     ("maxWriteQueuePollTime", Ignored("what waits is written together, and nothing waits for a timer")),
+    ("metricsProvider.className", Honoured),
+    ("metricsProvider.httpHost", Honoured),
+    ("metricsProvider.httpPort", Honoured),
     ("metricsProvider.*", METRICS),
     ("minSessionTimeout", Honoured),
     ("multiAddress.*", Ignored("of several addresses of a member the first is used")),

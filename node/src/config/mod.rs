@@ -79,6 +79,10 @@ pub struct Config {
     pub clients: ClientLimits,
     /// Which four-letter words are answered.
     pub words: Whitelist,
+    /// The AdminServer, if there is to be one.
+    pub admin: Option<AdminConfig>,
+    /// Where Prometheus finds the metrics, besides at the AdminServer; `None` if nowhere.
+    pub metrics: Option<Listen>,
     /// Who may do what.
     pub auth: AuthConfig,
     /// What the part below needs: members, folders, the rhythm of elections.
@@ -118,6 +122,15 @@ pub struct ClientLimits {
     pub frame_bytes: usize,
     /// Connections that the kernel holds until they are accepted.
     pub backlog: u32,
+}
+
+/// The AdminServer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminConfig {
+    /// Where operators are listened to.
+    pub listen: Listen,
+    /// The path under which its commands are found, such as `/commands`.
+    pub commands_url: String,
 }
 
 /// Who may do what.

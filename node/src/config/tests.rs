@@ -29,8 +29,19 @@ fn describe(loaded: Result<Loaded, ConfigError>) -> String {
     let mut fact = |name: &str, value: &dyn std::fmt::Debug| {
         let _ = writeln!(text, "{name}: {value:?}");
     };
-    let Config { member, standalone, client_listen, session, clients, words, auth, consensus, ensemble } =
-        config;
+    let Config {
+        member,
+        standalone,
+        client_listen,
+        session,
+        clients,
+        words,
+        admin,
+        metrics,
+        auth,
+        consensus,
+        ensemble,
+    } = config;
     fact("member", &member.get());
     fact("standalone", &standalone);
     fact("clients at", &format!("{}:{}", client_listen.host, client_listen.port));
@@ -38,6 +49,13 @@ fn describe(loaded: Result<Loaded, ConfigError>) -> String {
     fact("session timeout", &(session.timeout_min..=session.timeout_max));
     fact("limits", &clients);
     fact("words", &words);
+    fact(
+        "operators at",
+        &admin.map(|AdminConfig { listen: Listen { host, port }, commands_url }| {
+            format!("{host}:{port}{commands_url}")
+        }),
+    );
+    fact("metrics at", &metrics.map(|Listen { host, port }| format!("{host}:{port}")));
     fact("auth", &auth);
     fact("voters", &consensus.members.iter().map(|(id, at)| format!("{id}={at}")).collect::<Vec<_>>());
     fact("peers at", &consensus.listen);
@@ -136,6 +154,38 @@ fn values_have_units_and_bounds() {
         "limits: ClientLimits { per_address: 0, total: 5, frame_bytes: 10485759, backlog: 7 }",
     );
     check("jute.maxbuffer=1g", "zoo.cfg:3: `jute.maxbuffer=1g`: it must be a number from 1 to 33554432");
+}
+
+#[test]
+fn operators_are_listened_to_where_it_is_said() {
+    check("", "operators at: Some(\"127.0.0.1:8080/commands\")");
+    check("admin.enableServer=false", "operators at: None");
+    check(
+        "zookeeper.admin.serverPort=9090\nadmin.serverAddress=0.0.0.0\nadmin.commandURL=/zk/ask",
+        "operators at: Some(\"0.0.0.0:9090/zk/ask\")",
+    );
+    for url in ["commands", "/", "/a/", "/{name}", "/metrics", "//"] {
+        check(
+            &format!("admin.commandURL={url}"),
+            &format!("zoo.cfg:3: `admin.commandURL={url}`: it must be a path such as `/commands`"),
+        );
+    }
+    check("admin.forceHttps=true", "zoo.cfg:3: `admin.forceHttps=true` cannot be had: TLS is not served yet");
+    check("", "metrics at: None");
+    let provider = "metricsProvider.className=org.apache.zookeeper.metrics";
+    check(&format!("{provider}.prometheus.PrometheusMetricsProvider"), "metrics at: Some(\"0.0.0.0:7000\")");
+    check(
+        &format!(
+            "{provider}.prometheus.PrometheusMetricsProvider\nmetricsProvider.httpHost=::1\nmetricsProvider.httpPort=7"
+        ),
+        "metrics at: Some(\"::1:7\")",
+    );
+    check(&format!("{provider}.impl.DefaultMetricsProvider"), "metrics at: None");
+    check(
+        "metricsProvider.className=com.example.Mine",
+        "note on metricsProvider.className: \"only PrometheusMetricsProvider is known: metrics are told by `mntr` and \
+         the AdminServer\"",
+    );
 }
 
 #[test]

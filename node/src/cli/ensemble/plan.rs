@@ -26,6 +26,10 @@ pub(crate) struct Plan {
     /// Where the first listens to the others; the others follow
     #[arg(long, default_value_t = 2888, value_parser = clap::value_parser!(u16).range(1..=60_000))]
     pub(super) peer_port: u16,
+
+    /// Where the first answers operators over HTTP; the others follow
+    #[arg(long, default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..=60_000))]
+    pub(super) admin_port: u16,
 }
 
 /// One member of the plan.
@@ -35,6 +39,8 @@ pub(super) struct Member {
     pub(super) id: u64,
     /// Where it listens to clients.
     pub(super) client_port: u16,
+    /// Where it answers operators over HTTP, if it does.
+    pub(super) admin_port: Option<u16>,
     /// Its configuration.
     pub(super) zoo_cfg: PathBuf,
     /// Where its log lines go.
@@ -54,9 +60,9 @@ impl Plan {
     /// # Errors
     /// Says which port is taken, or which folder cannot be used.
     pub(super) fn prepare(&self) -> Result<Vec<Member>, String> {
-        self.check_ports()?;
+        let admin = self.check_ports()?;
         self.check_size()?;
-        let write = |number| self.write_member(number);
+        let write = |number| self.write_member(number, admin);
         (1..=self.members)
             .map(write)
             .collect::<io::Result<_>>()
@@ -91,12 +97,17 @@ impl Plan {
         self.client_port + number - 1
     }
 
+    const fn admin_port(&self, number: u16) -> u16 {
+        self.admin_port + number - 1
+    }
+
     const fn peer_port(&self, number: u16) -> u16 {
         self.peer_port + number - 1
     }
 
-    /// A port that is taken would be found by the member too, but only in its log.
-    fn check_ports(&self) -> Result<(), String> {
+    /// A port that is taken would be found by the member too, but only in its log. Says whether the ports for operators
+    /// are free: members run without, so somebody else who has them is no reason not to start.
+    fn check_ports(&self) -> Result<bool, String> {
         let clients = (1..=self.members).map(|number| (self.client_port(number), "client"));
         let peers = (1..=self.members).map(|number| (self.peer_port(number), "peer"));
         let mut held = Vec::new();
@@ -110,7 +121,7 @@ impl Plan {
             // Held until all are found free, so that the two ranges cannot overlap either.
             held.push(listener);
         }
-        Ok(())
+        Ok((1..=self.members).all(|number| TcpListener::bind(("127.0.0.1", self.admin_port(number))).is_ok()))
     }
 
     /// Who the members are stands in their logs once they have run.
@@ -126,7 +137,7 @@ impl Plan {
         ))
     }
 
-    fn write_member(&self, number: u16) -> io::Result<Member> {
+    fn write_member(&self, number: u16, admin: bool) -> io::Result<Member> {
         let folder = self.dir.join(number.to_string());
         let data = folder.join("data");
         std::fs::create_dir_all(&data)?;
@@ -134,16 +145,17 @@ impl Plan {
         let folder = folder.canonicalize()?;
         std::fs::write(data.join("myid"), format!("{number}\n"))?;
         let zoo_cfg = folder.join("zoo.cfg");
-        std::fs::write(&zoo_cfg, self.zoo_cfg(number, &folder))?;
+        std::fs::write(&zoo_cfg, self.zoo_cfg(number, admin, &folder))?;
         Ok(Member {
             id: number.into(),
             client_port: self.client_port(number),
+            admin_port: admin.then(|| self.admin_port(number)),
             zoo_cfg,
             log: folder.join("corral.log"),
         })
     }
 
-    fn zoo_cfg(&self, number: u16, folder: &Path) -> String {
+    fn zoo_cfg(&self, number: u16, admin: bool, folder: &Path) -> String {
         // A backslash begins an escape in a properties file.
         let folder = folder.display().to_string().replace('\\', "\\\\");
         let mut text = format!(
@@ -159,6 +171,10 @@ impl Plan {
              4lw.commands.whitelist=*\n",
             self.client_port(number)
         );
+        text.push_str(&match admin {
+            true => format!("admin.serverPort={}\n", self.admin_port(number)),
+            false => "admin.enableServer=false\n".to_owned(),
+        });
         for number in 1..=self.members {
             let peer = self.peer_port(number);
             let election = peer + ELECTION_PORT_DISTANCE;
@@ -175,24 +191,27 @@ mod tests {
     use super::*;
 
     fn plan(dir: &Path, members: u16) -> Plan {
-        Plan { members, dir: dir.to_owned(), client_port: 2181, peer_port: 2888 }
+        Plan { members, dir: dir.to_owned(), client_port: 2181, peer_port: 2888, admin_port: 8080 }
     }
 
     #[test]
     fn what_is_written_reads_well() {
-        insta::assert_snapshot!(
-            plan(Path::new("corral-data"), 3).zoo_cfg(2, Path::new("/srv/corral-data/2"))
-        );
+        insta::assert_snapshot!(plan(Path::new("corral-data"), 3).zoo_cfg(
+            2,
+            true,
+            Path::new("/srv/corral-data/2")
+        ));
     }
 
     #[test]
     fn what_is_written_can_be_read() {
         let folder = tempfile::tempdir().expect("a folder");
         let dir = folder.path().join("größe \\ 1");
-        let member = plan(&dir, 3).write_member(3).expect("must be written");
+        let member = plan(&dir, 3).write_member(3, true).expect("must be written");
         let config = config::load(&member.zoo_cfg, &ThisMachine).expect("must be read").config;
         assert_eq!(config.member.get(), 3);
         assert_eq!(config.client_listen.port, 2183);
+        assert_eq!(config.admin.map(|admin| admin.listen.port), Some(8082));
         assert_eq!(config.consensus.members.len(), 3);
         assert!(config.consensus.data_dir.ends_with("größe \\ 1/3/data"), "{:?}", config.consensus.data_dir);
     }
@@ -216,10 +235,27 @@ mod tests {
     }
 
     #[test]
+    fn where_ports_for_operators_are_taken_there_are_none() {
+        let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let folder = tempfile::tempdir().expect("a folder");
+        // Port 0 is any that is free.
+        let plan = Plan {
+            client_port: 0,
+            peer_port: 0,
+            admin_port: taken.local_addr().expect("an address").port(),
+            ..plan(folder.path(), 1)
+        };
+        let admin = plan.check_ports().expect("the others are free");
+        let member = plan.write_member(1, admin).expect("must be written");
+        assert_eq!(member.admin_port, None);
+        assert_eq!(config::load(&member.zoo_cfg, &ThisMachine).expect("must be read").config.admin, None);
+    }
+
+    #[test]
     fn an_ensemble_keeps_its_size() {
         let folder = tempfile::tempdir().expect("a folder");
         for number in 1..=3 {
-            plan(folder.path(), 3).write_member(number).expect("must be written");
+            plan(folder.path(), 3).write_member(number, false).expect("must be written");
         }
         assert_eq!(plan(folder.path(), 3).check_size(), Ok(()));
         let refusal = plan(folder.path(), 5).check_size().expect_err("must be refused");
