@@ -25,6 +25,10 @@ pub const LANE_REQUESTS_MAX: usize = 1_000;
 /// Bytes of requests of one connection that were received and not answered. At the bound its socket is not read.
 pub const LANE_BYTES_MAX: usize = 8 << 20;
 
+/// Bytes of paths up to which a returning client's list of watches is taken for its last one. Clients cut long lists at
+/// 128 KiB. Beyond it another may follow, and the answer carries no newer zxid than the client named.
+pub const LIST_IS_LAST_BYTES_MAX: usize = 64 << 10;
+
 /// Replies and notifications that wait for one connection. Beyond it the reader is too slow: it is hung up.
 pub const MAILBOX_DELIVERIES_MAX: usize = 65_536;
 

@@ -13,17 +13,19 @@
 //! > ann,bea get /a watch              each of them; exists and ls too
 //! > ann watches persistent /a         or recursive
 //! > ann unwatches data /a             or child, persistent, recursive, any
+//! > ann remembers data /a             a watch of which no member knows, as when one dies before it has reported it
 //! > ann creates /a x ephemeral
 //! > ann sets /a x                     or many times; bytes=100 times=200 instead of x
 //! > ann deletes /a
 //! > ann proves ann:secret             who it is
-//! > ann shuts /a                      for all others
+//! > ann shuts /a                      for all others; frees
 //! > ann hears                         everything that there is to hear
 //! > ann pings                         everything that her member, which may be cut off, knows by itself
 //! > ann awaits 5                      so many events, however long it takes
 //! > ann leaves                        hangs up
 //! > ann loses                         is hung up
-//! > ann returns third                 with her session, and as is her manner; of=/a,/b in a packet for these alone
+//! > ann returns third                 with her session, and as is her manner; of=/a,/b in a packet for these alone,
+//!                                     full, with so many others that it has the size at which libraries cut it
 //! > ann adds of=/c                    another such packet
 //! > ann closes
 //! > ann reads /a while wes sets times=200
@@ -34,7 +36,7 @@
 //!
 //! What each client heard is written behind the command in the order in which it came; where some heard the same,
 //! once. A write that was done has a number, and an event the number of the write that it tells of: `3 ann ! deleted
-//! /a`. `-1` is an event of which the member did not know when it happened. An event that comes behind a reply that
+//! /a`. `3+` is a change behind that write which no client asked for, like the end of a session. `-1` is an event of which the member did not know when it happened. An event that comes behind a reply that
 //! showed its zxid is marked late, and one that the client does not wait for unasked.
 //!
 //! Nothing in a script waits for some time to pass. All that is due to a client stands in front of the answer to a

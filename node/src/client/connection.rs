@@ -28,7 +28,7 @@ use super::end::{End, part};
 use super::handshake;
 use super::lane::{Lane, Step};
 use super::member::Member;
-use super::read::{Caller, answer, catch_up, catch_up_late};
+use super::read::{Caller, Named, answer, catch_up, catch_up_late};
 use super::receipts::Receipts;
 use super::reply;
 use crate::auth;
@@ -106,7 +106,8 @@ async fn converse(
             listener,
             returned: greeting.last_zxid,
             is_owed: has_returned,
-            speaks_for_itself: false,
+            named: Named::default(),
+            only_lists: true,
             told: machine::Told::default(),
             reports: Reports::default(),
         },
@@ -301,6 +302,7 @@ impl Connection<'_> {
         // take its earlier watches for safe.
         self.catch_up();
         self.report_all();
+        self.caller.only_lists = false;
         self.member.consensus.propose(Proposal::Write {
             session: self.caller.session,
             attachment: self.attachment,

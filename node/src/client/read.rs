@@ -3,6 +3,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use machine::{CatchUp, Identities, Machine, Told, WatchKind};
+use proto::limits::LIST_IS_LAST_BYTES_MAX;
 use proto::request::{Read, SetWatches};
 use proto::{Code, Id, Reply, SessionId, Text, Xid, Zxid};
 
@@ -27,12 +28,26 @@ pub(super) struct Caller {
     pub(super) returned: Zxid,
     /// Whether it has come back and is still to be told what it missed. Until then it listens to nothing.
     pub(super) is_owed: bool,
-    /// Whether it has sent the watches that it had before it came back: then it knows best what they are.
-    pub(super) speaks_for_itself: bool,
+    /// Which of the watches that it had before it came back it has named: of those it knows best what they are.
+    pub(super) named: Named,
+    /// Whether it has asked for nothing yet but to have its watches back.
+    pub(super) only_lists: bool,
     /// What it was told by way of catching up, until it sets a watch anew.
     pub(super) told: Told,
     /// What it sets and takes away, on its way to all members.
     pub(super) reports: Reports,
+}
+
+/// What a client that has come back has named of its watches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Named {
+    /// Nothing yet, or it never does.
+    #[default]
+    Nothing,
+    /// Those that are told once. It may have others, and not know that they can be named too.
+    OneShot,
+    /// All kinds.
+    All,
 }
 
 impl Caller {
@@ -74,9 +89,12 @@ pub(super) fn catch_up_late(
     mut late: SetWatches,
     out: &mut Vec<Delivery>,
 ) {
-    // What is still owed is told with them, and who has sent its watches has sent these too.
-    if caller.is_owed || caller.speaks_for_itself {
-        return;
+    // What is still owed is told with them, and who has named its watches has named these too.
+    match caller.named {
+        _ if caller.is_owed => return,
+        Named::All => return,
+        Named::OneShot => [&mut late.data, &mut late.exist, &mut late.child].into_iter().for_each(Vec::clear),
+        Named::Nothing => {}
     }
     late.relative = caller.returned;
     let who = Identities { address: &caller.address, proved: &caller.proved };
@@ -112,6 +130,7 @@ pub(super) fn answer(
     if !matches!(question, Question::Auth(_)) {
         catch_up(machine, caller, out);
     }
+    caller.only_lists &= matches!(question, Question::Auth(_) | Question::SetWatches(_));
     let mut zxid = machine.last_zxid();
     let mut ends = ControlFlow::Continue(());
     let result = match question {
@@ -137,12 +156,19 @@ pub(super) fn answer(
             let caught_up = machine.catch_up(&watches, who, &mut caller.told);
             count(caller, &caught_up, Cause::SetWatches, watches.relative);
             out.extend(Delivery::caught_up(&caught_up.events));
-            caller.speaks_for_itself = true;
+            let only_one_shot = watches.persistent.is_empty() && watches.recursive.is_empty();
+            caller.named = caller.named.max(if only_one_shot { Named::OneShot } else { Named::All });
             let Caller { listener, reports, .. } = caller;
             listener.watch_all(&caught_up.waiting, |path, kind| {
                 listener.metrics().armed(kind).inc();
                 reports.note(path, kind, zxid, true);
             });
+            if caller.only_lists && bytes(&watches) >= LIST_IS_LAST_BYTES_MAX {
+                // The client takes the zxid of an answer for what it has seen. If the connection broke now, it would
+                // come back with the lists that are still to come and this zxid, and what those watches missed
+                // before it would be lost. So it is shown no more than it knew.
+                zxid = zxid.min(watches.relative);
+            }
             Ok(Reply::Empty)
         }
         Question::AddWatch { path, recursive } => {
@@ -163,6 +189,12 @@ pub(super) fn answer(
     };
     out.push(Delivery::Answer { xid, zxid, result });
     ends
+}
+
+/// Bytes of the paths in a list of watches.
+fn bytes(watches: &SetWatches) -> usize {
+    let SetWatches { relative: _, data, exist, child, persistent, recursive } = watches;
+    [data, exist, child, persistent, recursive].into_iter().flatten().map(|path| path.len()).sum()
 }
 
 fn query(machine: &Machine, caller: &mut Caller, read: &Read) -> Result<Reply, Code> {

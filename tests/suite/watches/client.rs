@@ -151,6 +151,13 @@ impl Client {
         Ok(())
     }
 
+    /// Remembers so many watches on what will never be that its list of watches fills a packet.
+    pub(crate) fn filled(&mut self) -> Vec<String> {
+        let paths: Vec<String> = (0..140).map(|number| format!("/never/{number:0>1000}")).collect();
+        self.watches[EXIST].extend(paths.iter().cloned());
+        paths
+    }
+
     /// Forgets a watch that it has taken away.
     pub(crate) fn disarmed(&mut self, kind: &str, path: &str) -> Fallible<()> {
         self.watches[list(kind)?].remove(path);
@@ -206,10 +213,12 @@ impl Client {
     }
 
     /// Says what it waits for as is its manner: of all paths, or of some, in a packet for those alone.
-    pub(crate) fn set_watches(&mut self, paths: Option<&[&str]>) -> Fallible<()> {
+    pub(crate) fn set_watches(&mut self, paths: Option<&[String]>) -> Fallible<()> {
         let lists = self.watches.each_ref().map(|list| {
             let wanted = list.iter().map(String::as_str);
-            wanted.filter(|path| paths.is_none_or(|paths| paths.contains(path))).collect::<Vec<_>>()
+            wanted
+                .filter(|path| paths.is_none_or(|paths| paths.iter().any(|it| it == path)))
+                .collect::<Vec<_>>()
         });
         let [data, exist, child, persistent, recursive] = lists.each_ref().map(Vec::as_slice);
         let sent = match self.manner {

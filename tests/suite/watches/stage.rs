@@ -134,7 +134,8 @@ impl Stage {
             return self.reads_while_another_sets(name, words);
         }
         let of = words.value("of");
-        let of: Option<Vec<&str>> = of.as_deref().map(|paths| paths.split(',').collect());
+        let mut of: Option<Vec<String>> = of.map(|paths| paths.split(',').map(str::to_owned).collect());
+        let full = words.flag("full");
         let address = match verb {
             "returns" => {
                 let member = self.member(&words.next()?)?;
@@ -143,6 +144,9 @@ impl Stage {
             _ => None,
         };
         let client = self.clients.get_mut(name).ok_or_else(|| format!("nobody is called {name}"))?;
+        if full {
+            of.get_or_insert_default().extend(client.filled());
+        }
         match verb {
             "get" | "exists" | "ls" => {
                 let (path, watch) = (words.next()?, words.flag("watch"));
@@ -168,6 +172,10 @@ impl Stage {
                 let reply = client.call(&Ask::add_watch(&path, i32::from(kind == "recursive")))?;
                 client.armed(&kind, &path)?;
                 client.note(describe("watches", &reply));
+            }
+            "remembers" => {
+                let (kind, path) = (words.next()?, words.next()?);
+                client.armed(&kind, &path)?;
             }
             "unwatches" => {
                 let (kind, path) = (words.next()?, words.next()?);
@@ -206,8 +214,9 @@ impl Stage {
                 let reply = client.call(&Ask::delete(&words.next()?))?;
                 client.note_write(&reply, describe(verb, &reply));
             }
-            "shuts" => {
-                let reply = client.call(&Ask::set_acl(&words.next()?, 31, "auth", ""))?;
+            "shuts" | "frees" => {
+                let (scheme, id) = if verb == "shuts" { ("auth", "") } else { ("world", "anyone") };
+                let reply = client.call(&Ask::set_acl(&words.next()?, 31, scheme, id))?;
                 client.note_write(&reply, describe(verb, &reply));
             }
             "proves" => {
