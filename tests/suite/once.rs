@@ -30,6 +30,7 @@ fn what_is_under_way_when_the_leader_is_killed_is_done_once_and_in_order() {
     each_request_is_done_once(&Fault {
         strike: |ensemble, leader| ensemble.kill9(leader),
         mend: |ensemble, leader| ensemble.start_member(leader),
+        of_the_leader: true,
         spares_its_clients: false,
     });
 }
@@ -39,6 +40,7 @@ fn what_is_under_way_when_the_leader_leaves_is_done_once_and_in_order() {
     each_request_is_done_once(&Fault {
         strike: |ensemble, leader| assert_eq!(ensemble.stop(leader).code(), Some(0)),
         mend: |ensemble, leader| ensemble.start_member(leader),
+        of_the_leader: true,
         spares_its_clients: false,
     });
 }
@@ -48,6 +50,7 @@ fn what_is_under_way_when_the_leader_freezes_is_done_once_and_in_order() {
     each_request_is_done_once(&Fault {
         strike: |ensemble, leader| ensemble.pause(leader),
         mend: |ensemble, leader| ensemble.resume(leader),
+        of_the_leader: true,
         spares_its_clients: true,
     });
 }
@@ -57,14 +60,27 @@ fn what_is_under_way_when_the_leader_is_cut_off_is_done_once_and_in_order() {
     each_request_is_done_once(&Fault {
         strike: |ensemble, leader| ensemble.cut_off(leader),
         mend: |ensemble, leader| ensemble.rejoin(leader),
+        of_the_leader: true,
         spares_its_clients: true,
     });
 }
 
-/// What happens to a leader.
+#[test]
+fn what_is_under_way_when_a_follower_loses_its_leader_is_done_once_and_in_order() {
+    each_request_is_done_once(&Fault {
+        strike: |ensemble, follower| ensemble.disconnect(follower),
+        mend: |ensemble, follower| ensemble.rejoin(follower),
+        of_the_leader: false,
+        spares_its_clients: true,
+    });
+}
+
+/// What happens to a member.
 struct Fault {
     strike: fn(&mut Ensemble, usize),
     mend: fn(&mut Ensemble, usize),
+    /// To which: the leader, or a follower that must then bring to the same leader again what may have got there.
+    of_the_leader: bool,
     /// Whether its own clients keep their connections. What they have under way must wait until it is mended, and what
     /// the leader had begun with it must not count.
     spares_its_clients: bool,
@@ -76,11 +92,11 @@ fn each_request_is_done_once(fault: &Fault) {
         return; // ZooKeeper disconnects, and the client cannot know.
     }
     let mut ensemble = Ensemble::start(&Plan::members(3).wired());
-    let leader = ensemble.wait_for_leader();
-    let mut members: Vec<usize> = ensemble.ids().filter(|id| *id != leader).collect();
+    let victim = if fault.of_the_leader { ensemble.wait_for_leader() } else { ensemble.follower() };
+    let mut members: Vec<usize> = ensemble.ids().filter(|id| *id != victim).collect();
     let survivors: Vec<SocketAddr> = members.iter().map(|id| ensemble.address(*id)).collect();
     if fault.spares_its_clients {
-        members.push(leader);
+        members.push(victim);
     }
     let (mut first, _) = Connection::open(survivors[0], TIMEOUT_MS);
     assert_eq!(first.call(&Ask::create("/line", b"", PERSISTENT)).err, 0);
@@ -91,12 +107,12 @@ fn each_request_is_done_once(fault: &Fault) {
     for line in &lines {
         line.reach(REQUESTS / 4);
     }
-    (fault.strike)(&mut ensemble, leader);
+    (fault.strike)(&mut ensemble, victim);
     // Its own clients stand at the end, and must wait.
     for line in &lines[..2 * CLIENTS] {
         line.reach(REQUESTS * 3 / 4);
     }
-    (fault.mend)(&mut ensemble, leader);
+    (fault.mend)(&mut ensemble, victim);
     let mut longest = Duration::ZERO;
     let mut created = Vec::new();
     for (number, line) in lines.into_iter().enumerate() {

@@ -56,6 +56,16 @@ fn expiries(ensemble: &Ensemble, id: usize) -> Vec<String> {
 
 #[test]
 fn sessions_whose_member_dies_find_another_without_one_expiry() {
+    all_find_another(Ensemble::kill9);
+}
+
+#[test]
+fn sessions_whose_member_leaves_find_another_without_one_expiry() {
+    all_find_another(|ensemble, leader| assert!(ensemble.stop(leader).success()));
+}
+
+#[track_caller]
+fn all_find_another(end: impl Fn(&mut Ensemble, usize)) {
     let (mut ensemble, _) = prepare();
     let doomed = ensemble.wait_for_leader();
     let survivors: Vec<usize> = ensemble.ids().filter(|id| *id != doomed).collect();
@@ -65,13 +75,15 @@ fn sessions_whose_member_dies_find_another_without_one_expiry() {
     eprintln!("{} sessions opened within {:?}", crowd.attached(), begun.elapsed());
     let before = crowd.longest_away();
 
-    ensemble.kill9(doomed);
-    let killed = Instant::now();
+    let told = Instant::now();
+    end(&mut ensemble, doomed);
+    let ended = told.elapsed();
     wait::until("every session had lost its connection", || (crowd.broken() >= sessions()).then_some(()));
     crowd.wait_until_attached();
     eprintln!(
-        "all attached again {:?} after the kill; one was away for {:?} at most (first opening: {before:?})",
-        killed.elapsed(),
+        "the member ended within {ended:?}, all were attached again within {:?}; one was away for {:?} at most (first \
+         opening: {before:?})",
+        told.elapsed(),
         crowd.longest_away()
     );
     for id in survivors {
