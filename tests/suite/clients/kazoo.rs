@@ -1,61 +1,137 @@
-//! kazoo from PyPI: its recipes, each of them across the death of a leader.
+//! kazoo from PyPI: its recipes and its watches, while members die.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use harness::{Ensemble, scratch};
+use harness::ask::flags::PERSISTENT;
+use harness::{Answer, Ask, Ensemble, Session, scratch};
+use rustix::process::{Pid, Signal, kill_process};
 
 #[test]
 fn kazoos_recipes_live_through_the_death_of_a_leader() {
-    let python = python_with_kazoo();
     let mut ensemble = Ensemble::three();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/kazoo/recipes.py");
-    let mut recipes = Recipes(
-        Command::new(python)
-            .arg(script)
-            .arg(ensemble.connect_string())
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap(),
-    );
-    let mut answers = recipes.0.stdin.take().unwrap();
+    let mut script = Script::start("recipes.py", &ensemble);
     let mut killed = Vec::new();
     let mut deaths = 0;
-    for line in BufReader::new(recipes.0.stdout.take().unwrap()).lines() {
-        match line.unwrap().as_str() {
+    while let Some(wish) = script.wish() {
+        match wish.as_str() {
             "kill the leader" => {
                 let leader = ensemble.wait_for_leader();
                 ensemble.kill9(leader);
                 killed.push(leader);
                 deaths += 1;
             }
-            "heal" => {
-                for member in killed.drain(..) {
-                    ensemble.start_member(member);
-                }
-                ensemble.wait_until_serving();
-            }
-            "all good" => break,
+            "heal" => heal(&mut ensemble, &mut killed),
             other => panic!("recipes.py says `{other}`"),
         }
-        // If the script has ended, its exit code says more than a broken pipe.
-        let _answered = answers.write_all(b"done\n");
+        script.done();
     }
-    let status = recipes.0.wait().unwrap();
-    assert!(status.success(), "a recipe of kazoo does not keep its promise ({status}); see above");
     assert_eq!(deaths, 10, "each recipe, and each half of queue and barrier, is asked to see a leader die");
 }
 
-/// The script, ended with the test.
-struct Recipes(Child);
+#[test]
+fn kazoo_is_told_what_it_missed_and_says_nothing_for_it() {
+    let mut ensemble = Ensemble::three();
+    let mut script = Script::start("watches.py", &ensemble);
+    let mut killed = Vec::new();
+    let mut deaths = 0;
+    while let Some(wish) = script.wish() {
+        let words: Vec<&str> = wish.split(' ').collect();
+        match words[..] {
+            ["away", member, ref changes @ ..] => {
+                let victim = match member {
+                    "leader" => ensemble.wait_for_leader(),
+                    address => {
+                        let is_it = |id: &usize| ensemble.address(*id).to_string() == address;
+                        ensemble.ids().find(is_it).unwrap()
+                    }
+                };
+                script.signal(Signal::STOP);
+                ensemble.kill9(victim);
+                let members: Vec<_> =
+                    ensemble.ids().filter(|id| *id != victim).map(|id| ensemble.address(id)).collect();
+                let mut session = Session::open(&members, 20_000).unwrap();
+                for change in changes.chunks_exact(2) {
+                    let ask = match change[0] {
+                        "create" => Ask::create(change[1], b"", PERSISTENT),
+                        "set" => Ask::set_data(change[1], b"", -1),
+                        "delete" => Ask::delete(change[1]),
+                        other => panic!("watches.py wants `{other}`"),
+                    };
+                    match session.call(&ask) {
+                        Ok(Answer::Reply(reply)) => assert_eq!(reply.err, 0, "{change:?}"),
+                        other => panic!("{change:?}: a member that lives hung up: {other:?}"),
+                    }
+                }
+                script.signal(Signal::CONT);
+                killed.push(victim);
+                deaths += 1;
+            }
+            ["heal"] => heal(&mut ensemble, &mut killed),
+            _ => panic!("watches.py says `{wish}`"),
+        }
+        script.done();
+    }
+    assert_eq!(deaths, 3, "the member of one client, the leader, and the member of the recipes' client die");
+}
 
-impl Drop for Recipes {
+fn heal(ensemble: &mut Ensemble, killed: &mut Vec<usize>) {
+    for member in killed.drain(..) {
+        ensemble.start_member(member);
+    }
+    ensemble.wait_until_serving();
+}
+
+/// A script, ended with the test.
+struct Script {
+    child: Child,
+    wishes: BufReader<ChildStdout>,
+    answers: ChildStdin,
+}
+
+impl Script {
+    fn start(name: &str, ensemble: &Ensemble) -> Self {
+        let mut child = Command::new(python_with_kazoo())
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/kazoo").join(name))
+            .arg(ensemble.connect_string())
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let wishes = BufReader::new(child.stdout.take().unwrap());
+        let answers = child.stdin.take().unwrap();
+        Self { child, wishes, answers }
+    }
+
+    /// What the script asks for next; nothing when all was good.
+    fn wish(&mut self) -> Option<String> {
+        let mut line = String::new();
+        self.wishes.read_line(&mut line).unwrap();
+        if line == "all good\n" || line.is_empty() {
+            let status = self.child.wait().unwrap();
+            assert!(status.success(), "kazoo does not keep its promise ({status}); see above");
+            assert_eq!(line, "all good\n", "the script ended before its end");
+            return None;
+        }
+        Some(line.trim_end().to_owned())
+    }
+
+    fn done(&mut self) {
+        // If the script has ended, its exit code says more than a broken pipe.
+        let _answered = self.answers.write_all(b"done\n");
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+}
+
+impl Drop for Script {
     fn drop(&mut self) {
-        let _ended = self.0.kill().and_then(|()| self.0.wait());
+        let _ended = self.child.kill().and_then(|()| self.child.wait());
     }
 }
 
