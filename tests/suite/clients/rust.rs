@@ -1,9 +1,13 @@
-//! The `zookeeper-client` of crates.io, through the death of a leader.
+//! The `zookeeper-client` of crates.io, through the deaths of members.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use harness::{Ensemble, wait};
+use harness::ask::flags::PERSISTENT;
+use harness::{Ask, Ensemble, Session, wait};
 use zookeeper_client as zk;
+
+use crate::changes::{Changes, ROOT};
 
 const ANYONE: zk::Acls<'static> = zk::Acls::anyone_all();
 
@@ -129,4 +133,76 @@ async fn wait_for_contenders(client: &zk::Client, count: usize) {
         assert!(std::time::Instant::now() < end, "waited in vain until {count} contended for the lock");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rust_client_is_told_of_every_change_while_members_die() {
+    let mut ensemble = Ensemble::three();
+    let changes = Changes::prepare(&ensemble.addresses());
+    let client = connect(&ensemble).await;
+    let session = client.session_id();
+    let mut below = client.watch(ROOT, zk::AddWatchMode::PersistentRecursive).await.unwrap();
+    let told = tokio::spawn(async move {
+        let (mut told, mut seen) = (Vec::new(), BTreeSet::new());
+        // The root itself is written when all is over.
+        loop {
+            let event = below.changed().await;
+            let kind = match event.event_type {
+                zk::EventType::NodeDataChanged if event.path == ROOT => return told,
+                zk::EventType::Session => {
+                    assert!(!event.session_state.is_terminated(), "the session was lost");
+                    continue;
+                }
+                kind => kind as i32,
+            };
+            let event = (event.zxid, kind, event.path);
+            // What was delivered right before a connection broke may come again.
+            if seen.insert(event.clone()) {
+                told.push((event.1, event.2));
+            }
+        }
+    });
+    let mut writer = Session::open(&ensemble.addresses(), 20_000).unwrap();
+    let must = |writer: &mut Session, ask: Ask| assert_eq!(writer.insist(&ask).unwrap().err, 0);
+    must(&mut writer, Ask::create("/once", b"", PERSISTENT));
+    client.sync("/once").await.unwrap();
+
+    // One after the other: one of them is the client's, and one leads.
+    for victim in ensemble.ids() {
+        let path = format!("/once/{victim}");
+        let (_, made) = insist(async || client.check_and_watch_stat(&path).await).await.unwrap();
+        let (.., changed) = insist(async || client.get_and_watch_data("/once").await).await.unwrap();
+        let (_, more) = insist(async || client.list_and_watch_children("/once").await).await.unwrap();
+        changes.begin(40);
+        ensemble.kill9(victim);
+        changes.wait();
+        // Others may be asked twice: this znode is made, written and gone for certain, and that is all that counts.
+        let _made = writer.insist(&Ask::create(&path, b"", PERSISTENT)).unwrap();
+        let _gone = writer.insist(&Ask::delete(&path)).unwrap();
+        must(&mut writer, Ask::set_data("/once", b"", -1));
+        for (watcher, kind, path) in [
+            (made, zk::EventType::NodeCreated, path.as_str()),
+            (changed, zk::EventType::NodeDataChanged, "/once"),
+            (more, zk::EventType::NodeChildrenChanged, "/once"),
+        ] {
+            let event = watcher.changed().await;
+            assert_eq!((event.event_type, event.path.as_str()), (kind, path), "when member {victim} died");
+        }
+        ensemble.start_member(victim);
+        ensemble.wait_until_serving();
+    }
+
+    let expected = changes.finish();
+    must(&mut writer, Ask::set_data(ROOT, b"", -1));
+    let told = told.await.unwrap();
+    let same = told.iter().zip(&expected).take_while(|(told, expected)| told == expected).count();
+    assert!(
+        told == expected,
+        "told of {} changes where {} were made; after the first {same} told {:?} and not {:?}",
+        told.len(),
+        expected.len(),
+        told.get(same),
+        expected.get(same),
+    );
+    assert_eq!(client.session_id(), session);
 }
