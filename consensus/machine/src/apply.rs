@@ -12,7 +12,7 @@ use crate::outcome::{Applied, Change, Verdict};
 use crate::session::{Admission, Session, Sessions};
 use crate::tree::Tree;
 use crate::txn::{Txn, delete_ephemerals};
-use crate::watch::{ArmedWatch, Watches};
+use crate::watch::{ArmedWatch, Arming, Watches};
 
 /// The world.
 ///
@@ -210,10 +210,11 @@ impl Machine {
             let spent = (zxid < self.world.last_zxid)
                 .then(|| catch_up::spent(&self.tree, &self.history, path, note.kind, zxid))
                 .flatten();
-            if !self.watches.arm(id, path, ArmedWatch { kind: note.kind, armed: zxid, spent }) {
-                left_out += 1;
-            }
-            if attachment < current {
+            let arming = self.watches.arm(id, path, ArmedWatch { kind: note.kind, armed: zxid, spent });
+            left_out += usize::from(arming == Arming::NoRoom);
+            // What was known when the session moved was told to its new home then, and what it has set there since it
+            // waits for already.
+            if attachment < current && arming != Arming::Known {
                 let list = match note.kind {
                     WatchKind::Data => &mut late.data,
                     WatchKind::Exist => &mut late.exist,

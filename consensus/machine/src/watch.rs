@@ -47,6 +47,17 @@ pub struct Spent {
     pub kind: EventKind,
 }
 
+/// What became of a watch that was to be armed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arming {
+    /// It is armed.
+    New,
+    /// As much was known already, or more.
+    Known,
+    /// There is no room for it.
+    NoRoom,
+}
+
 /// How many watches there may be. It is part of what the members must agree on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WatchBounds {
@@ -144,29 +155,30 @@ impl Watches {
         self.bytes
     }
 
-    /// Arms a watch; `false` if there is no room for it. To arm what was armed at the same zxid or later changes
-    /// nothing, so a report may come twice.
-    pub(crate) fn arm(&mut self, session: SessionId, path: &ZnodePath, watch: ArmedWatch) -> bool {
+    /// Arms a watch. To arm what was armed at the same zxid or later changes nothing, so a report may come twice.
+    pub(crate) fn arm(&mut self, session: SessionId, path: &ZnodePath, watch: ArmedWatch) -> Arming {
         let held = Held { session, watch };
         match self.find(session, path, Mode::of(watch.kind)) {
-            Some(known) if known.armed >= watch.armed => return true,
+            Some(known) if known.armed >= watch.armed => return Arming::Known,
             // Nothing that it would have told is to be left out.
-            Some(known) if matches!(known.kind, WatchKind::Persistent | WatchKind::Recursive) => return true,
+            Some(known) if matches!(known.kind, WatchKind::Persistent | WatchKind::Recursive) => {
+                return Arming::Known;
+            }
             Some(known) => {
                 *known = watch;
                 self.changed(session, path, watch.spent.is_some());
-                return true;
+                return Arming::New;
             }
             None => {}
         }
         let count = self.sessions.get(&session).map_or(0, |it| it.watches);
         let bytes = weight(path);
         if count >= self.bounds.per_session || self.bytes + bytes > self.bounds.bytes {
-            return false;
+            return Arming::NoRoom;
         }
         self.insert(path, held);
         self.changed(session, path, watch.spent.is_some());
-        true
+        Arming::New
     }
 
     /// Takes a watch away that the client took away at `zxid`, unless it was armed anew since.
