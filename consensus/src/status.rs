@@ -1,7 +1,7 @@
 //! What others may know about this member.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use openraft::async_runtime::WatchReceiver;
 use openraft::type_config::TypeConfigExt;
@@ -34,6 +34,8 @@ pub struct Status {
     pub role: Role,
     /// Who leads, if anybody does.
     pub leader: Option<MemberId>,
+    /// Since when nobody is known to lead; `None` if somebody does, or if nobody has looked yet.
+    pub leaderless_since: Option<Instant>,
     /// The Raft term.
     pub term: u64,
     /// Whether it has applied all that it had acknowledged before it was last started: it must not serve before.
@@ -122,9 +124,11 @@ impl Reporter {
         if leader.is_some() {
             self.recovery.look(metrics);
         }
+        let since = self.status.borrow().leaderless_since;
         let now = Status {
             role,
             leader: leader.map(MemberId::new),
+            leaderless_since: if leader.is_some() { None } else { since.or_else(|| Some(Instant::now())) },
             term: metrics.current_term,
             recovered: self.recovery.done,
             members: membership

@@ -15,7 +15,7 @@ pub const GREETING_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Meanwhile clients wait in the kernel's backlog.
 pub const ACCEPT_RETRY_WAIT: Duration = Duration::from_millis(50);
 
-/// How long a greeting is held while its member knows no leader: an election mostly takes less. Beyond it the
+/// How long a member may know no leader and hold those who greet: an election mostly takes less. Beyond it the
 /// connection is closed, and the client tries another member.
 pub const ELECTION_WAIT_MAX: Duration = Duration::from_secs(1);
 

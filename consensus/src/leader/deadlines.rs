@@ -248,6 +248,18 @@ mod tests {
     }
 
     #[test]
+    fn to_look_half_a_period_too_late_is_to_have_stood_still() {
+        let mut watch = Watch::new();
+        watch.grant(4_000, 0);
+        assert_eq!(watch.overdue_until(2_000), []);
+        watch.now = 3_501;
+        let now = watch.at(watch.now);
+        assert_eq!(watch.deadlines.take_overdue(now), []);
+        assert_eq!(watch.overdue_until(5_500), []);
+        assert_eq!(watch.overdue_until(5_501), [5_501]);
+    }
+
+    #[test]
     fn time_without_a_quorum_does_not_count() {
         let mut watch = Watch::new();
         watch.grant(4_000, 0);

@@ -36,6 +36,7 @@ pub(super) fn report(config: &Config, role: Role) -> Report<'_> {
         status: Status {
             role,
             leader: Some(MemberId::new(2)),
+            leaderless_since: None,
             term: 4,
             recovered: true,
             members: BTreeMap::from(members),

@@ -37,9 +37,11 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    /// Whether clients may greet, now or at some moment until `patience` is over.
+    /// Whether clients may greet, now or at some moment until nobody has led for `patience`.
     pub(crate) async fn serves_within(&self, patience: Duration) -> bool {
         let mut status = self.consensus.status();
+        let since = status.borrow().leaderless_since;
+        let patience = patience.saturating_sub(since.map_or(Duration::ZERO, |since| since.elapsed()));
         matches!(timeout(patience, status.wait_for(serves)).await, Ok(Ok(_)))
     }
 }
