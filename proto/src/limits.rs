@@ -55,8 +55,7 @@ pub const READS_PER_LOCK_MAX: usize = 64;
 
 // --- operators -----------------------------------------------------------------------------------------------
 
-/// Watches that are looked at under one hold of the replica's lock when an operator asks for all of them; those of a
-/// single session are looked at in one hold however many they are, [`WATCHES_PER_SESSION_MAX`] at most. The rest takes
+/// Watches that are looked at under one hold of the replica's lock when an operator asks for all of them. The rest takes
 /// the lock again, so that the answer is not one moment's, and the writer is not kept out for long.
 pub const LISTING_WATCHES_PER_LOCK_MAX: usize = 1_024;
 

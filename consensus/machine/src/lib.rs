@@ -80,9 +80,14 @@ impl Machine {
         self.watches.records()
     }
 
-    /// What one session waits for, in no particular order.
-    pub fn watches_of(&self, session: SessionId) -> impl Iterator<Item = (&ZnodePath, &ArmedWatch)> {
-        self.watches.of_session(session)
+    /// What one session waits for behind a path, or from the first one on, in order of paths. A path need not be there
+    /// to be gone on behind: so many watches can be looked at in portions, between which the world changes.
+    pub fn watches_of(
+        &self,
+        session: SessionId,
+        behind: Option<&ZnodePath>,
+    ) -> impl Iterator<Item = (&ZnodePath, &ArmedWatch)> {
+        self.watches.of_session_behind(session, behind)
     }
 
     /// A living session.

@@ -6,7 +6,9 @@
 //! one stands against an older, and whatever is told once too often is dropped by the client, which knows best what it
 //! waits for.
 
+use std::collections::BTreeSet;
 use std::mem::size_of;
+use std::ops::Bound;
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
@@ -115,7 +117,8 @@ type Listeners = SmallVec<[Held; 1]>;
 /// Where one session listens.
 #[derive(Debug, Default)]
 struct Listening {
-    paths: HashSet<ZnodePath, RandomState>,
+    // In order, so that whoever looks at many can let go of the world in between and go on where he was.
+    paths: BTreeSet<ZnodePath>,
     /// Paths where a watch has been spent, and perhaps armed anew.
     spent: HashSet<ZnodePath, RandomState>,
     watches: usize,
@@ -236,13 +239,25 @@ impl Watches {
         (!watches.is_empty()).then(|| WatchRecord { session, path: path.clone(), watches })
     }
 
-    /// All that a session waits for, in no particular order.
+    /// All that a session waits for, in order of paths.
     pub(crate) fn of_session(&self, session: SessionId) -> impl Iterator<Item = (&ZnodePath, &ArmedWatch)> {
-        let paths = self.sessions.get(&session).into_iter().flat_map(|listening| &listening.paths);
-        paths.flat_map(move |path| {
-            let held = self.paths.get(path).map_or(&[][..], |listeners| of(listeners, session));
-            held.iter().map(move |held| (path, &held.watch))
-        })
+        self.of_session_behind(session, None)
+    }
+
+    /// The same behind a path, which need not be among them.
+    pub(crate) fn of_session_behind(
+        &self,
+        session: SessionId,
+        behind: Option<&ZnodePath>,
+    ) -> impl Iterator<Item = (&ZnodePath, &ArmedWatch)> {
+        let range = (behind.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let listening = self.sessions.get(&session).into_iter();
+        listening.flat_map(move |listening| listening.paths.range::<ZnodePath, _>(range)).flat_map(
+            move |path| {
+                let held = self.paths.get(path).map_or(&[][..], |listeners| of(listeners, session));
+                held.iter().map(move |held| (path, &held.watch))
+            },
+        )
     }
 
     /// All watches, in no particular order.
@@ -304,7 +319,10 @@ impl Watches {
         assert_eq!(pairs, self.sessions.values().map(|it| it.paths.len()).sum(), "paths of sessions");
         for (session, listening) in &self.sessions {
             assert!(listening.watches > 0, "{session} has no watches");
-            assert!(listening.spent.is_subset(&listening.paths), "{session} has spent what it never had");
+            assert!(
+                listening.spent.iter().all(|path| listening.paths.contains(path)),
+                "{session} has spent what it never had"
+            );
         }
     }
 
@@ -321,7 +339,7 @@ impl Watches {
         let listening = self.sessions.entry(held.session).or_default();
         listening.watches += 1;
         self.len += 1;
-        listening.paths.get_or_insert_with(path, ZnodePath::clone);
+        listening.paths.insert(path.clone());
         self.bytes += weight(path);
     }
 

@@ -48,30 +48,30 @@ impl Watching {
     /// go of it: so what is told is not what was at one moment, but whoever waits all the time is told.
     ///
     /// What bounds each hold: the first copies the ids of all sessions, 8 bytes each; every other looks at
-    /// [`limits::LISTING_WATCHES_PER_LOCK_MAX`] watches and copies references to their paths, or at those of a single
-    /// session, which has no more than [`limits::WATCHES_PER_SESSION_MAX`]. All sorting is done in between.
+    /// [`limits::LISTING_WATCHES_PER_LOCK_MAX`] watches, and copies references to their paths.
     pub(crate) fn gather(look: impl Fn(&mut dyn FnMut(&Machine))) -> Self {
         let mut sessions: Vec<SessionId> = Vec::new();
         look(&mut |machine| sessions.extend(machine.sessions().map(|session| session.id)));
         sessions.sort_unstable();
         let mut watching = Self::default();
         let mut rest = sessions.into_iter();
-        while rest.len() > 0 {
-            let before = watching.watchers.len();
+        // The session whose turn it is, and the path behind which to go on.
+        let mut unfinished: Option<(Watcher, ZnodePath)> = None;
+        while unfinished.is_some() || rest.len() > 0 {
             look(&mut |machine| {
                 let mut room = limits::LISTING_WATCHES_PER_LOCK_MAX;
-                while room > 0
-                    && let Some(session) = rest.next()
-                {
-                    let (seen, watcher) = Watcher::look(machine, session);
-                    watching.watchers.extend(watcher);
+                while room > 0 {
+                    let next = unfinished.take().map(|(watcher, behind)| (watcher, Some(behind)));
+                    let next = next.or_else(|| rest.next().map(|session| (Watcher::new(session), None)));
+                    let Some((mut watcher, behind)) = next else { break };
                     // To find that a session has none is work, too.
-                    room = room.saturating_sub(seen.max(1));
+                    room -= 1;
+                    match watcher.look(machine, behind.as_ref(), &mut room) {
+                        Some(behind) => unfinished = Some((watcher, behind)),
+                        None => watching.watchers.extend((watcher.watches > 0).then_some(watcher)),
+                    }
                 }
             });
-            for watcher in &mut watching.watchers[before..] {
-                watcher.paths.sort_unstable();
-            }
         }
         watching
     }
@@ -206,26 +206,38 @@ impl Watching {
 }
 
 impl Watcher {
-    /// What a session waits for, if for anything; and at how many watches was looked.
-    fn look(machine: &Machine, session: SessionId) -> (usize, Option<Self>) {
-        // It may have ended since it was found.
-        let Some(home) = machine.session(session).map(|session| session.home.member) else {
-            return (0, None);
+    const fn new(session: SessionId) -> Self {
+        Self { session, home: MemberId::new(0), watches: 0, paths: Vec::new() }
+    }
+
+    /// Looks at what the session waits for behind a path, or from the first on, as far as there is room, and at one
+    /// path in any case. Says behind which path to go on, if there was not room enough.
+    fn look(&mut self, machine: &Machine, behind: Option<&ZnodePath>, room: &mut usize) -> Option<ZnodePath> {
+        let Some(session) = machine.session(self.session) else {
+            // It has ended since it was found.
+            (self.watches, self.paths) = (0, Vec::new());
+            return None;
         };
-        let (mut seen, mut watches) = (0, 0);
-        let mut paths: Vec<ZnodePath> = Vec::new();
-        for (path, watch) in machine.watches_of(session) {
-            seen += 1;
+        self.home = session.home.member;
+        let mut last: Option<&ZnodePath> = None;
+        for (path, watch) in machine.watches_of(self.session, behind) {
+            // Several at one path come one behind the other, and are not parted.
+            if last != Some(path) {
+                if *room == 0 && last.is_some() {
+                    return last.cloned();
+                }
+                last = Some(path);
+            }
+            *room = room.saturating_sub(1);
             if watch.spent.is_some() {
                 continue;
             }
-            watches += 1;
-            // Several at one path come one behind the other.
-            if paths.last() != Some(path) {
-                paths.push(path.clone());
+            self.watches += 1;
+            if self.paths.last() != Some(path) {
+                self.paths.push(path.clone());
             }
         }
-        (seen, (watches > 0).then_some(Self { session, home, watches, paths }))
+        None
     }
 }
 

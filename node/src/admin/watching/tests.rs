@@ -152,8 +152,34 @@ fn no_hold_of_the_lock_looks_at_more_than_its_portion() {
         look(&world.machine);
     });
     assert_eq!((watching.watchers.len(), watching.summary().2), (10, 10 * each));
-    // The ids, then 4 + 4 + 2 sessions that wait, the last with some of those that do not, and the rest of those.
-    assert_eq!(holds.get(), 1 + 3 + 1);
+    // The ids; then portions of the watches, and of all sessions, each of which is looked for once.
+    let work = 10 * each + 10 + limits::LISTING_WATCHES_PER_LOCK_MAX + 1;
+    assert_eq!(holds.get(), 1 + work.div_ceil(limits::LISTING_WATCHES_PER_LOCK_MAX));
+}
+
+#[test]
+fn who_waits_for_much_is_looked_at_in_portions_too() {
+    let mut world = World::new();
+    let session = world.open(1);
+    let paths: Vec<String> =
+        (0..3 * limits::LISTING_WATCHES_PER_LOCK_MAX).map(|n| format!("/many/{n:04}")).collect();
+    let stays: Vec<_> = paths.iter().map(|path| (path.as_str(), WatchKind::Persistent)).collect();
+    world.watch(session, &stays);
+    world.watch(session, &[("/many/0000", WatchKind::Child), ("/many/1023", WatchKind::Child)]);
+    let world = RefCell::new(world);
+    let holds = Cell::new(0);
+    let watching = Watching::gather(|look| {
+        look(&world.borrow().machine);
+        // What comes and goes in front of the place where the next portion begins, moves nobody away from there.
+        holds.set(holds.get() + 1);
+        let path = format!("/a/{}", holds.get());
+        world.borrow_mut().watch(session, &[(&path, WatchKind::Data)]);
+    });
+    assert_eq!(holds.get(), 1 + 4);
+    let told = &watching.watchers[0];
+    assert!(paths.iter().all(|path| told.paths.iter().filter(|it| it.as_str() == path).count() == 1));
+    // The first was set between the sessions and the watches.
+    assert_eq!((told.paths.len(), told.watches), (paths.len() + 1, paths.len() + 2 + 1));
 }
 
 #[test]
