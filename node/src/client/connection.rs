@@ -109,6 +109,7 @@ async fn converse(
             named: Named::default(),
             only_lists: true,
             told: machine::Told::default(),
+            arming: Vec::new(),
             reports: Reports::default(),
         },
         lane: Lane::new(),
@@ -369,7 +370,8 @@ impl Connection<'_> {
                     return;
                 }
             }
-            // Before the replica is let go of, so that everything applied later stands behind it.
+            // Before the replica is let go of, so that everything applied later stands behind it, and is heard of.
+            caller.arm(machine);
             mailbox.extend(answers.drain(..));
         });
         if !self.caller.is_owed {

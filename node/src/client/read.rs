@@ -34,6 +34,8 @@ pub(super) struct Caller {
     pub(super) only_lists: bool,
     /// What it was told by way of catching up, until it sets a watch anew.
     pub(super) told: Told,
+    /// The watches of the answers that are being given: see [`Self::arm`].
+    pub(super) arming: Vec<(Text, WatchKind)>,
     /// What it sets and takes away, on its way to all members.
     pub(super) reports: Reports,
 }
@@ -55,13 +57,23 @@ impl Caller {
         Identities { address: &self.address, proved: &self.proved }
     }
 
-    /// Registers a watch of an answer that shows the world of `zxid`.
-    fn watch(&mut self, path: &str, kind: WatchKind, zxid: Zxid) {
+    /// Notes the watch of an answer, for [`Self::arm`].
+    fn watch(&mut self, path: &Text, kind: WatchKind) {
         self.told = Told::default();
-        self.listener.metrics().armed(kind).inc();
-        // Where it listens already, nothing has happened since that it would have to hear of: no need to report it.
-        if self.listener.watch(path, kind) {
-            self.reports.note(path, kind, zxid, true);
+        self.arming.push((path.clone(), kind));
+    }
+
+    /// Registers the watches of all answers since it was called last, and takes the lock of those who listen once for
+    /// all of them. Whoever has asked for answers calls it before the replica is let go of: the next change may be the
+    /// one that they wait for.
+    pub(super) fn arm(&mut self, machine: &Machine) {
+        let Self { listener, arming, reports, .. } = self;
+        if !arming.is_empty() {
+            // Where it listens already, nothing has happened since that it would have to hear of: no need to report it.
+            listener.watch_new(arming);
+            for (path, kind) in arming.drain(..) {
+                reports.note(&path, kind, machine.last_zxid(), true);
+            }
         }
     }
 }
@@ -117,8 +129,8 @@ fn count(caller: &Caller, caught_up: &CatchUp, cause: Cause, since: Zxid) {
 }
 
 /// Answers a question, behind the events that the answer brings with it. `Break` if the connection ends behind the
-/// answer. The caller holds the replica for reading, and puts `out` into the mailbox before it lets go: so an event
-/// of anything that the answer does not show yet comes behind it.
+/// answer. The caller holds the replica for reading, and before it lets go lets [`Caller::arm`] and puts `out` into the
+/// mailbox: so an event of anything that the answer does not show yet comes, and comes behind it.
 pub(super) fn answer(
     machine: &Machine,
     caller: &mut Caller,
@@ -172,7 +184,7 @@ pub(super) fn answer(
             Ok(Reply::Empty)
         }
         Question::AddWatch { path, recursive } => {
-            caller.watch(&path, if recursive { WatchKind::Recursive } else { WatchKind::Persistent }, zxid);
+            caller.watch(&path, if recursive { WatchKind::Recursive } else { WatchKind::Persistent });
             Ok(Reply::NoError)
         }
         Question::FindWatches { path, kind, remove } => {
@@ -211,7 +223,7 @@ fn query(machine: &Machine, caller: &mut Caller, read: &Read) -> Result<Reply, C
         _ => None,
     };
     if let Some((path, kind)) = watch {
-        caller.watch(path, kind, machine.last_zxid());
+        caller.watch(path, kind);
     }
     result
 }

@@ -210,10 +210,17 @@ impl Listener {
         self.watches.metrics()
     }
 
-    /// Registers a watch; says whether it was not there yet. The caller holds the replica for reading, and has not let
-    /// go of it since the read that the watch stands for.
-    pub(crate) fn watch(&self, path: &str, kind: WatchKind) -> bool {
-        self.watches.state.lock().table.add(self.id, path, kind.into())
+    /// Registers watches, and leaves of them those that were not there yet. The caller holds the replica for reading,
+    /// and has not let go of it since the reads that the watches stand for.
+    pub(crate) fn watch_new(&self, watches: &mut Vec<(Text, WatchKind)>) {
+        for kind in WatchKind::ALL {
+            let count = watches.iter().filter(|(_, armed)| *armed == kind).count();
+            if count > 0 {
+                self.metrics().armed(kind).inc_by(count as u64);
+            }
+        }
+        let table = &mut self.watches.state.lock().table;
+        watches.retain(|(path, kind)| table.add(self.id, path, (*kind).into()));
     }
 
     /// Registers what a returning client still waits for, and names to `new` what was not there yet.

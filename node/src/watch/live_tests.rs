@@ -27,15 +27,19 @@ impl Stage {
         &entry.1
     }
 
+    fn watch(&mut self, name: &str, path: &str, kind: WatchKind) {
+        self.listener(name).watch_new(&mut vec![(path.into(), kind)]);
+    }
+
     /// Does what a line says, and tells what everybody is told.
     fn line(&mut self, line: &str) -> String {
         let words: Vec<_> = line.split_whitespace().collect();
         let mut told = String::new();
         match words[..] {
-            [name, "data", path] => drop(self.listener(name).watch(path, WatchKind::Data)),
-            [name, "child", path] => drop(self.listener(name).watch(path, WatchKind::Child)),
-            [name, "persistent", path] => drop(self.listener(name).watch(path, WatchKind::Persistent)),
-            [name, "recursive", path] => drop(self.listener(name).watch(path, WatchKind::Recursive)),
+            [name, "data", path] => self.watch(name, path, WatchKind::Data),
+            [name, "child", path] => self.watch(name, path, WatchKind::Child),
+            [name, "persistent", path] => self.watch(name, path, WatchKind::Persistent),
+            [name, "recursive", path] => self.watch(name, path, WatchKind::Recursive),
             [name, "find", kind, path] => {
                 told = format!(" {}", !self.listener(name).find(path, watcher_type(kind), false).is_empty());
             }
@@ -315,7 +319,7 @@ fn many_listeners_share_one_frame() {
         .map(|_| {
             let mailbox = Arc::new(Mailbox::default());
             let listener = watches.enlist(mailbox.clone(), "10.0.0.1".into(), Arc::from([]));
-            listener.watch("/x", WatchKind::Data);
+            listener.watch_new(&mut vec![("/x".into(), WatchKind::Data)]);
             (mailbox, listener)
         })
         .collect();
@@ -344,7 +348,7 @@ fn a_client_with_more_watches_than_are_forgotten_at_once_leaves_none_behind() {
     let listener = watches.enlist(Arc::default(), "10.0.0.1".into(), Arc::from([]));
     let count = 2 * FORGOTTEN_PER_LOCK;
     for n in 0..count {
-        listener.watch(&format!("/{n}"), WatchKind::Data);
+        listener.watch_new(&mut vec![(format!("/{n}").as_str().into(), WatchKind::Data)]);
     }
     assert_eq!(watches.len(), count);
     drop(listener);
