@@ -29,7 +29,10 @@ const BYTES: usize = 100;
 const ROOT: &str = "/cost";
 
 /// How long a measurement lasts where it is not over when everything has been read once.
-const SPELL: Duration = Duration::from_secs(1);
+const SPELL: Duration = Duration::from_millis(200);
+
+/// Spells of each sort in a round, in turns: what else the machine does then falls on both.
+const SPELLS: usize = 6;
 
 /// Changes in a second by the writer in the background.
 const WRITES: u32 = 200;
@@ -50,7 +53,7 @@ fn main() {
     );
 
     println!("every read arms a watch that was not armed");
-    compare(rounds, |watch| {
+    compare(rounds, 1, |watch| {
         let mut readers = Readers::open(&ensemble);
         let measured = readers.measure(&ensemble, watch, &Until::AllWasRead);
         readers.close();
@@ -60,25 +63,23 @@ fn main() {
     println!("every watch is armed already");
     let mut readers = Readers::open(&ensemble);
     readers.measure(&ensemble, true, &Until::AllWasRead);
-    compare(rounds, |watch| readers.measure(&ensemble, watch, &Until::TimeIsUp));
+    compare(rounds, SPELLS, |watch| readers.measure(&ensemble, watch, &Until::TimeIsUp));
     readers.close();
 
     println!("while {WRITES} changes a second spend watches, each of up to {CONNECTIONS} sessions");
-    compare(rounds, |watch| {
-        let mut readers = Readers::open(&ensemble);
-        if watch {
-            readers.measure(&ensemble, true, &Until::AllWasRead);
-        }
-        let stop = AtomicBool::new(false);
-        let measured = std::thread::scope(|scope| {
-            scope.spawn(|| write(&ensemble, &stop));
-            let measured = readers.measure(&ensemble, watch, &Until::TimeIsUp);
-            stop.store(true, Ordering::SeqCst);
-            measured
+    let (mut without, mut with) = (Readers::open(&ensemble), Readers::open(&ensemble));
+    with.measure(&ensemble, true, &Until::AllWasRead);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| write(&ensemble, &stop));
+        compare(rounds, SPELLS, |watch| {
+            let readers = if watch { &mut with } else { &mut without };
+            readers.measure(&ensemble, watch, &Until::TimeIsUp)
         });
-        readers.close();
-        measured
+        stop.store(true, Ordering::SeqCst);
     });
+    without.close();
+    with.close();
 
     println!("one session that asks for one thing after the other, and arms a watch that was not armed");
     for round in 1..=rounds {
@@ -100,10 +101,14 @@ fn path(number: usize) -> String {
 }
 
 /// Measures without and with watches, one after the other, and prints what that says.
-fn compare(rounds: usize, mut measure: impl FnMut(bool) -> Measured) {
+fn compare(rounds: usize, turns: usize, mut measure: impl FnMut(bool) -> Measured) {
     let mut ratios = Vec::new();
     for round in 1..=rounds {
-        let (without, with) = (measure(false), measure(true));
+        let (mut without, mut with) = (Measured::default(), Measured::default());
+        for _ in 0..turns {
+            without.add(&measure(false));
+            with.add(&measure(true));
+        }
         let ratio = with.rate() / without.rate() * 100.0;
         println!("  round {round}: {without} without, {with} with: {ratio:.1} %");
         ratios.push(ratio);
@@ -126,6 +131,7 @@ enum Until {
 }
 
 /// What came out.
+#[derive(Default)]
 struct Measured {
     reads: usize,
     events: usize,
@@ -135,6 +141,13 @@ struct Measured {
 }
 
 impl Measured {
+    fn add(&mut self, other: &Self) {
+        self.reads += other.reads;
+        self.events += other.events;
+        self.took += other.took;
+        self.processors += other.processors;
+    }
+
     fn rate(&self) -> f64 {
         self.reads as f64 / self.took.as_secs_f64()
     }
