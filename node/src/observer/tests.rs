@@ -215,7 +215,7 @@ fn a_report_is_seen_by_who_sent_it_and_what_is_late_by_who_has_the_session_now()
         attachment: Attachment::new(attachment),
         number,
         notes: vec![machine::WatchNote {
-            path: proto::ZnodePath::parse("/x").unwrap(),
+            path: proto::ZnodePath::parse(&format!("/{number}")).unwrap(),
             kind: WatchKind::Exist,
             zxid: Zxid::new(1),
             armed: true,
@@ -231,6 +231,6 @@ fn a_report_is_seen_by_who_sent_it_and_what_is_late_by_who_has_the_session_now()
     stage.apply(report(1, 2));
     let (deliveries, _) = take(&second);
     let [Delivery::Late(late)] = &deliveries[..] else { panic!("{deliveries:?} instead of what is late") };
-    assert_eq!(late.exist, [Text::from_static("/x")]);
+    assert_eq!(late.exist, [Text::from_static("/2")]);
     assert_eq!(take(&mailbox).0, [], "it has left");
 }
