@@ -30,6 +30,7 @@ const PING: i32 = 11;
 const AUTH: i32 = 100;
 const SET_WATCHES: i32 = 101;
 const ADD_WATCH: i32 = 106;
+const CHECK_WATCHES: i32 = 17;
 const REMOVE_WATCHES: i32 = 18;
 const WHO_AM_I: i32 = 107;
 const CLOSE: i32 = -11;
@@ -391,6 +392,26 @@ async fn watches_go_with_their_removal_and_with_their_connection() {
     drop(client);
     let gone = async { while !alone.word("mntr").await.contains("zk_watch_count\t0\n") {} };
     timeout(PATIENCE, gone).await.expect("the watch goes with the connection");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_is_there_for_what_the_client_asks_next() {
+    let alone = alone().await;
+    let mut client = alone.client().await;
+    let mut pipeline = BytesMut::new();
+    let find = |xid, op| {
+        request(xid, op, |out| {
+            out.text("/a");
+            out.int(3);
+        })
+    };
+    let look = look(1, EXISTS, "/a", true);
+    for packet in [look, find(2, CHECK_WATCHES), find(3, REMOVE_WATCHES), find(4, CHECK_WATCHES)] {
+        pipeline.extend_from_slice(&packet);
+    }
+    // All in one segment, so that they are answered under one hold.
+    client.send(&pipeline).await;
+    client.expect(&["1/-101", "2/0", "3/0", "4/-121"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

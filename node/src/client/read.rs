@@ -64,8 +64,8 @@ impl Caller {
     }
 
     /// Registers the watches of all answers since it was called last, and takes the lock of those who listen once for
-    /// all of them. Whoever has asked for answers calls it before the replica is let go of: the next change may be the
-    /// one that they wait for.
+    /// all of them. It is called before anybody looks who listens: by whoever has asked for answers before the replica is
+    /// let go of, since the next change may be the one that they wait for.
     pub(super) fn arm(&mut self, machine: &Machine) {
         let Self { listener, arming, reports, .. } = self;
         if !arming.is_empty() {
@@ -188,6 +188,8 @@ pub(super) fn answer(
             Ok(Reply::NoError)
         }
         Question::FindWatches { path, kind, remove } => {
+            // What stands in front of it has set what is looked for here.
+            caller.arm(machine);
             let found = caller.listener.find(&path, kind, remove);
             if remove {
                 for &kind in &found {
