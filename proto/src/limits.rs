@@ -29,6 +29,10 @@ pub const LANE_BYTES_MAX: usize = 8 << 20;
 /// 128 KiB. Beyond it another may follow, and the answer carries no newer zxid than the client named.
 pub const LIST_IS_LAST_BYTES_MAX: usize = 64 << 10;
 
+/// Watches of one connection of which it is remembered that its client has taken them away since it came back. What an
+/// old home reports late of others is believed, though the client may have thought better of it.
+pub const FORGONE_WATCHES_MAX: usize = 65_536;
+
 /// Replies and notifications that wait for one connection. Beyond it the reader is too slow: it is hung up.
 pub const MAILBOX_DELIVERIES_MAX: usize = 65_536;
 

@@ -198,9 +198,11 @@ impl Machine {
         let current = session.attachment;
         let mut left_out = 0;
         let mut late = SetWatches::default();
+        let mut shown = Zxid::ZERO;
         for note in notes {
             // Whoever reports has applied what it reports of, and then asked the log: so this holds of all that is true.
             let zxid = note.zxid.min(self.world.last_zxid);
+            shown = shown.max(zxid);
             let path = self.tree.find(&note.path).map_or(&note.path, |(path, _)| path);
             if !note.armed {
                 self.watches.disarm(id, path, note.kind, zxid);
@@ -226,7 +228,12 @@ impl Machine {
             }
         }
         self.watches.seen(id, seen);
-        let late = (late != SetWatches::default()).then(|| Box::new(late));
+        let late = (late != SetWatches::default()).then(|| {
+            // What a client has seen when it comes to its next home, its old one has told it of these watches. If it has
+            // gone on from there, only what their answers showed is known to have been told.
+            late.relative = if attachment.next() == current { self.world.last_zxid } else { shown };
+            Box::new(late)
+        });
         Verdict::Noted { session: id, attachment, number, current, late, left_out }
     }
 

@@ -70,6 +70,34 @@ impl Machine {
         catch_up::missed(&self.tree, &self.history, watches, seen, who, told)
     }
 
+    /// The same of those watches alone that have become known late.
+    pub fn missed_late(
+        &self,
+        session: SessionId,
+        late: &SetWatches,
+        who: Identities<'_>,
+        told: &mut Told,
+    ) -> CatchUp {
+        let SetWatches { relative, data, exist, child, persistent, recursive } = late;
+        let lists = [
+            (data, WatchKind::Data),
+            (exist, WatchKind::Exist),
+            (child, WatchKind::Child),
+            (persistent, WatchKind::Persistent),
+            (recursive, WatchKind::Recursive),
+        ];
+        let mut watches = Vec::new();
+        for (path, kind) in
+            lists.into_iter().flat_map(|(list, kind)| list.iter().map(move |path| (path, kind)))
+        {
+            let record = ZnodePath::parse(path).ok().and_then(|path| self.watches.get(session, &path));
+            let Some(WatchRecord { path, watches: of_path, .. }) = record else { continue };
+            watches.extend(of_path.into_iter().filter(|it| it.kind == kind).map(|it| (path.clone(), it)));
+        }
+        let watches = watches.iter().map(|(path, watch)| (path, watch));
+        catch_up::missed(&self.tree, &self.history, watches, *relative, who, told)
+    }
+
     /// Whether there is a znode at a path, whoever may read it.
     pub fn holds(&self, path: &str) -> bool {
         self.tree.get(path).is_some()

@@ -25,6 +25,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::end::{End, part};
+use super::forgone::Forgone;
 use super::handshake;
 use super::lane::{Lane, Step};
 use super::member::Member;
@@ -108,7 +109,9 @@ async fn converse(
             is_owed: has_returned,
             named: Named::default(),
             only_lists: true,
+            forgone: Forgone::new(has_returned),
             told: machine::Told::default(),
+            told_before: None,
             arming: Vec::new(),
             reports: Reports::default(),
         },

@@ -5,6 +5,8 @@ mod member;
 
 mod lane;
 
+mod forgone;
+
 mod read;
 mod receipts;
 mod reply;

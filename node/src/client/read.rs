@@ -5,8 +5,9 @@ use std::sync::Arc;
 use machine::{CatchUp, Identities, Machine, Told, WatchKind};
 use proto::limits::LIST_IS_LAST_BYTES_MAX;
 use proto::request::{Read, SetWatches};
-use proto::{Code, Id, Reply, SessionId, Text, Xid, Zxid};
+use proto::{Code, Event, Id, Reply, SessionId, Text, Xid, Zxid};
 
+use super::forgone::Forgone;
 use super::lane::Question;
 use crate::auth;
 use crate::config::AuthConfig;
@@ -32,8 +33,13 @@ pub(super) struct Caller {
     pub(super) named: Named,
     /// Whether it has asked for nothing yet but to have its watches back.
     pub(super) only_lists: bool,
+    /// What it has taken away itself since it came back.
+    pub(super) forgone: Forgone,
     /// What it was told by way of catching up, until it sets a watch anew.
     pub(super) told: Told,
+    /// The same from then on: what becomes known late of watches that it had before is held against it, until it takes
+    /// a watch away.
+    pub(super) told_before: Option<Told>,
     /// The watches of the answers that are being given: see [`Self::arm`].
     pub(super) arming: Vec<(Text, WatchKind)>,
     /// What it sets and takes away, on its way to all members.
@@ -59,7 +65,11 @@ impl Caller {
 
     /// Notes the watch of an answer, for [`Self::arm`].
     fn watch(&mut self, path: &Text, kind: WatchKind) {
-        self.told = Told::default();
+        if !self.told.is_empty() {
+            let told = std::mem::take(&mut self.told);
+            self.told_before.get_or_insert(told);
+        }
+        self.forgone.set(path, kind);
         self.arming.push((path.clone(), kind));
     }
 
@@ -82,15 +92,20 @@ impl Caller {
 /// everything that it is answered, except whether it is who it says: that decides what it may be told. The caller
 /// holds the replica for reading, and puts `out` into the mailbox before it lets go.
 pub(super) fn catch_up(machine: &Machine, caller: &mut Caller, out: &mut Vec<Delivery>) {
+    out.extend(Delivery::caught_up(&owed(machine, caller)));
+}
+
+/// What a client that has come back is still to be told. It listens from here on.
+fn owed(machine: &Machine, caller: &mut Caller) -> Vec<Event> {
     if !std::mem::take(&mut caller.is_owed) {
-        return;
+        return Vec::new();
     }
     let who = Identities { address: &caller.address, proved: &caller.proved };
     let caught_up = machine.missed(caller.session, caller.returned, who, &mut caller.told);
     count(caller, &caught_up, Cause::Attach, caller.returned);
-    out.extend(Delivery::caught_up(&caught_up.events));
     // All members know of them.
     caller.listener.watch_all(&caught_up.waiting, |_, _| {});
+    caught_up.events
 }
 
 /// Tells what was missed by watches that have become known only now, because the member where they were set was slow
@@ -108,10 +123,14 @@ pub(super) fn catch_up_late(
         Named::OneShot => [&mut late.data, &mut late.exist, &mut late.child].into_iter().for_each(Vec::clear),
         Named::Nothing => {}
     }
-    late.relative = caller.returned;
+    for (path, kind) in caller.forgone.strike(&mut late) {
+        caller.reports.note(&path, kind, machine.last_zxid(), false);
+    }
+    late.relative = late.relative.min(caller.returned);
     let who = Identities { address: &caller.address, proved: &caller.proved };
-    let caught_up = machine.catch_up(&late, who, &mut caller.told);
-    count(caller, &caught_up, Cause::Late, caller.returned);
+    let told = caller.told_before.as_mut().unwrap_or(&mut caller.told);
+    let caught_up = machine.missed_late(caller.session, &late, who, told);
+    count(caller, &caught_up, Cause::Late, late.relative);
     out.extend(Delivery::caught_up(&caught_up.events));
     caller.listener.watch_all(&caught_up.waiting, |_, _| {});
 }
@@ -139,7 +158,7 @@ pub(super) fn answer(
     question: Question,
     out: &mut Vec<Delivery>,
 ) -> ControlFlow<()> {
-    if !matches!(question, Question::Auth(_)) {
+    if !matches!(question, Question::Auth(_) | Question::SetWatches(_)) {
         catch_up(machine, caller, out);
     }
     caller.only_lists &= matches!(question, Question::Auth(_) | Question::SetWatches(_));
@@ -164,10 +183,14 @@ pub(super) fn answer(
             }
         }
         Question::SetWatches(watches) => {
+            let mut events = owed(machine, caller);
             let who = Identities { address: &caller.address, proved: &caller.proved };
             let caught_up = machine.catch_up(&watches, who, &mut caller.told);
             count(caller, &caught_up, Cause::SetWatches, watches.relative);
-            out.extend(Delivery::caught_up(&caught_up.events));
+            // The list may name what no report has brought to the members, and it may have happened first.
+            events.extend(caught_up.events);
+            events.sort_by_key(|event| event.zxid);
+            out.extend(Delivery::caught_up(&events));
             let only_one_shot = watches.persistent.is_empty() && watches.recursive.is_empty();
             caller.named = caller.named.max(if only_one_shot { Named::OneShot } else { Named::All });
             let Caller { listener, reports, .. } = caller;
@@ -192,6 +215,11 @@ pub(super) fn answer(
             caller.arm(machine);
             let found = caller.listener.find(&path, kind, remove);
             if remove {
+                caller.forgone.taken_away(&path, kind);
+                // What a persistent watch has told is told, but it tells no more.
+                if found.iter().any(|kind| matches!(kind, WatchKind::Persistent | WatchKind::Recursive)) {
+                    caller.told_before = Some(Told::default());
+                }
                 for &kind in &found {
                     caller.reports.note(&path, kind, zxid, false);
                 }

@@ -42,6 +42,14 @@ impl Seen {
 }
 
 impl Told {
+    /// Whether nothing was told, nor left waiting.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+            && self.persistent.is_empty()
+            && self.recursive.is_empty()
+            && self.waiting.iter().all(HashSet::is_empty)
+    }
+
     /// Puts what was missed in order, leaves out what was told, and notes the rest as told. Says too whether that is
     /// all of it.
     pub(super) fn without_repeats(
