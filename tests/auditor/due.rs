@@ -18,7 +18,7 @@ pub enum Duty {
     /// away was lost, or because that was done right before the connection broke.
     May,
     /// It may be missing: the client says nothing when it comes back, and the member that alone knew of the watch
-    /// was killed before it can have told the others.
+    /// was killed before it can have told the others, or was so late that the client has set the watch anew before.
     Unreported,
     /// It must come, but may come late: the client says nothing when it comes back, and the member that alone knew of
     /// the watch may have told the others after the client had gone over to one of them.
@@ -155,6 +155,8 @@ struct Known {
     /// When it was set or taken away by the present connection, and no write was acknowledged since.
     fresh: Option<Millis>,
     is_set: bool,
+    /// Since when the one member that may know of it is not the home any more.
+    left: Option<Millis>,
 }
 
 fn leases(log: &Log, faults: &[Fault]) -> Vec<Lease> {
@@ -167,7 +169,10 @@ fn leases(log: &Log, faults: &[Fault]) -> Vec<Lease> {
             Moment::Arming(watch, path) => reader.pending = Some((watch, path, true)),
             Moment::Removing(watch, path) => reader.pending = Some((watch, path, false)),
             Moment::Refused => reader.pending = None,
-            Moment::Armed { watch, path, zxid, at } => reader.set(watch, path, zxid, at),
+            Moment::Armed { watch, path, zxid, at } => {
+                reader.supersede(watch, path, at, faults);
+                reader.set(watch, path, zxid, at);
+            }
             Moment::Removed { watch, path, zxid, at } => reader.take_away(watch, path, zxid, at),
             Moment::Wrote => reader.known.values_mut().for_each(|known| known.fresh = None),
             Moment::Broke { at } => reader.broke(log.habit, (home, since), at, faults),
@@ -197,6 +202,16 @@ impl LeaseReader {
         if let Some(known) = self.known.get_mut(&(watch.mode(), path)) {
             for lease in known.open.drain(..) {
                 self.leases[lease].until = zxid;
+            }
+        }
+    }
+
+    /// Who sets a watch anew before the old home has reported it is told by the new one.
+    fn supersede(&mut self, watch: Watch, path: PathId, at: Millis, faults: &[Fault]) {
+        let Some(known) = self.known.get_mut(&(watch.mode(), path)) else { return };
+        if known.left.take().is_some_and(|left| quiet(left, at, faults) < REPORT_MS) {
+            for &lease in &known.open {
+                self.leases[lease].duty = self.leases[lease].duty.min(Duty::Unreported);
             }
         }
     }
@@ -245,6 +260,7 @@ impl LeaseReader {
                 doubts.push(Lease { watch, path, after, until: i64::MAX, duty: Duty::May });
             } else if habit == Habit::Nothing {
                 let duty = if died { Duty::Unreported } else { Duty::Late };
+                known.left = Some(at);
                 for &lease in &known.open {
                     self.leases[lease].duty = self.leases[lease].duty.min(duty);
                 }

@@ -5,9 +5,13 @@ use std::collections::HashMap;
 use proto::EventKind;
 
 use super::due::{Due, Duty, Index, due};
-use super::history::{History, Log, Moment};
+use super::history::{History, Log, Millis, Moment};
 use super::paths::{PathId, Paths};
 use super::tally::{Row, Tally};
+
+/// How long a member waits for the watches of a client that has come back. If they come later, it has told what the
+/// members know of them already, and what they do not know comes behind that.
+const GRACE_MS: Millis = 200;
 
 /// In what way a session was not served as it must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,6 +100,8 @@ struct Hearing<'a> {
     /// The last zxid that any reply has shown, on this connection or before it.
     shown: i64,
     last_event: i64,
+    /// When this connection was made, until something was answered on it.
+    fresh: Option<Millis>,
     row: Row,
     violations: Vec<Violation>,
 }
@@ -132,6 +138,7 @@ impl<'a> Hearing<'a> {
             greeted: 0,
             shown: 0,
             last_event: 0,
+            fresh: None,
             row: Row::default(),
             violations: Vec::new(),
         }
@@ -141,13 +148,14 @@ impl<'a> Hearing<'a> {
         for (place, moment) in self.log.moments.iter().enumerate() {
             self.moment = place;
             match *moment {
-                Moment::Connected { seen, .. } => {
+                Moment::Connected { seen, at, .. } => {
                     self.connection += 1;
+                    self.fresh = Some(at);
                     self.greeted = seen;
                     self.last_event = 0;
                     self.row.connections += 1;
                 }
-                Moment::Told { zxid, kind, path, .. } if zxid > 0 => self.told(zxid, kind, path),
+                Moment::Told { zxid, kind, path, at } if zxid > 0 => self.told(zxid, kind, path, at),
                 Moment::Told { kind, path, .. } => self.told_without_zxid(kind, path),
                 Moment::Stray(ref text) => self.accuse(Wrong::Unowed, None, text),
                 Moment::Replied { zxid, .. } | Moment::Armed { zxid, .. } | Moment::Removed { zxid, .. } => {
@@ -156,13 +164,14 @@ impl<'a> Hearing<'a> {
                         self.accuse(Wrong::Backwards, None, &text);
                     }
                     self.shown = self.shown.max(zxid);
+                    self.fresh = None;
                 }
                 _ => {}
             }
         }
     }
 
-    fn told(&mut self, zxid: i64, kind: EventKind, path: PathId) {
+    fn told(&mut self, zxid: i64, kind: EventKind, path: PathId, at: Millis) {
         self.row.notifications += 1;
         let (last_event, shown) = (self.last_event, self.shown);
         self.last_event = self.last_event.max(zxid);
@@ -194,7 +203,7 @@ impl<'a> Hearing<'a> {
         if late {
             let why = format!("behind a reply that shows {shown:#x}");
             self.accuse_event(Wrong::Behind, (zxid, kind, path), &why);
-        } else if disordered {
+        } else if disordered && self.fresh.is_none_or(|since| at < since + GRACE_MS) {
             let why = format!("behind an event of {last_event:#x}");
             self.accuse_event(Wrong::Disordered, (zxid, kind, path), &why);
         }

@@ -84,7 +84,8 @@ impl Story {
 
     fn told(self, zxid: i64, kind: EventKind, path: &str) -> Self {
         let path = self.path(path);
-        self.saw(Moment::Told { zxid, kind, path, at: 0 })
+        let at = self.now;
+        self.saw(Moment::Told { zxid, kind, path, at })
     }
 
     fn killed(mut self) -> Self {
@@ -200,6 +201,22 @@ fn an_event_stands_in_front_of_what_shows_its_change_and_of_later_events() {
 }
 
 #[test]
+fn what_a_client_lists_late_may_come_behind_what_the_members_knew() {
+    let story = |wait| {
+        let story = sends_watches().written(6, "/a/b").written(7, "/a").armed(5, Watch::Persistent, "/a");
+        story.armed(5, Watch::Data, "/a/b").broke().connected(5).waited(wait).told(7, DataChanged, "/a")
+    };
+    let verdict = story(200).told(6, DataChanged, "/a/b").replied(9).check(2, NOTHING);
+    assert_eq!(verdict.tally.total().late, 1);
+    story(199).told(6, DataChanged, "/a/b").replied(9).check(2, &[Wrong::Disordered]);
+    story(200)
+        .replied(6)
+        .told(7, DataChanged, "/a")
+        .told(6, DataChanged, "/a/b")
+        .check(1, &[Wrong::Repeated, Wrong::Behind]);
+}
+
+#[test]
 fn what_was_told_may_come_again_if_it_was_not_seen_to_be_known() {
     let told =
         || sends_watches().written(6, "/a").armed(5, Watch::Persistent, "/a").told(6, DataChanged, "/a");
@@ -261,6 +278,21 @@ fn who_says_nothing_may_miss_what_only_a_dead_member_knew() {
     assert_eq!(verdict.tally.total().late, 1);
     late(story(Habit::Nothing).waited(2_000)).check(1, &[Wrong::Behind]);
     late(story(Habit::SetWatches2)).check(1, &[Wrong::Behind]);
+}
+
+#[test]
+fn who_sets_a_watch_anew_before_it_is_reported_may_miss_what_came_between() {
+    let story = |wait| {
+        let story =
+            Story::new(Habit::Nothing).written(6, "/a").armed(5, Watch::Data, "/a").broke().connected(5);
+        story.waited(wait).armed(7, Watch::Data, "/a")
+    };
+    // A second has gone by with the new connection.
+    story(0).replied(9).check(1, &[Wrong::Lost]);
+    let mut frozen = story(0);
+    frozen.history.faults.push(Fault { member: 1, is_kill: false, from: 900, until: 1_500 });
+    let verdict = frozen.replied(9).check(1, NOTHING);
+    assert_eq!((verdict.tally.total().unreported, verdict.tally.total().lost), (1, 0));
 }
 
 #[test]

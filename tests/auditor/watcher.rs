@@ -23,6 +23,10 @@ const NO_WATCHER: i32 = -121;
 /// a watch, unless a write of its own was acknowledged since: it sets the watch anew.
 const TRUSTED_AFTER_MS: Millis = 10_000;
 
+/// How long a patient client waits until it sets a doubtful watch anew: until then its old home has reported it, if it
+/// lives.
+const PATIENCE_MS: Millis = 8_000;
+
 /// How many watches a session has at most, by kind.
 const ONE_SHOT_MAX: usize = 24;
 const PERSISTENT_MAX: usize = 3;
@@ -54,8 +58,12 @@ pub(super) struct Watcher {
     sights: Sights,
     /// What it waits for, as far as it knows; by path and mode.
     held: HashMap<(PathId, Watch), Held>,
-    /// What it asked for and got no answer to.
+    /// What it asked for and got no answer to, or does not know to be set still.
     wanted: Vec<(Watch, PathId)>,
+    /// What it will set anew, and when.
+    doubtful: Vec<(Watch, PathId, Millis)>,
+    /// Whether it sets doubtful watches anew at once, as recipes do, or trusts in its old home first.
+    is_hasty: bool,
     /// What it has taken away, or tried to, and when.
     left: Vec<(Watch, PathId, Millis)>,
     /// Of a thousand steps so many leave the member, and so many write.
@@ -73,7 +81,20 @@ impl Watcher {
             _ => (Watch::Recursive, sights.trees[client.rng.usize(..sights.trees.len())]),
         };
         let (held, wanted, left) = (HashMap::new(), vec![first], Vec::new());
-        Self { client, pen: Pen::new(own), own, sights, held, wanted, left, leaves, writes }
+        let (doubtful, is_hasty) = (Vec::new(), client.rng.bool());
+        Self {
+            client,
+            pen: Pen::new(own),
+            own,
+            sights,
+            held,
+            wanted,
+            doubtful,
+            is_hasty,
+            left,
+            leaves,
+            writes,
+        }
     }
 
     /// Watches until `end` is set, and then until it has seen everything up to there. Returns what it was told, and
@@ -121,6 +142,16 @@ impl Watcher {
     fn step(&mut self) -> Result<(), Lost> {
         if let Some((watch, path)) = self.wanted.pop() {
             return self.arm(watch, path);
+        }
+        let now = self.client.world.now();
+        if let Some(place) = self.doubtful.iter().position(|(.., then)| *then <= now) {
+            let (watch, path, _) = self.doubtful.swap_remove(place);
+            // If it is not held any more, it has told its event, and was known.
+            return if self.held.contains_key(&(path, watch.mode())) {
+                self.arm(watch, path)
+            } else {
+                Ok(())
+            };
         }
         let dice = self.client.rng.u32(..1_000);
         let done = match dice {
@@ -281,7 +312,12 @@ impl Watcher {
             let doubtful = doubtful.filter(|(held, _)| !held.is_known && is_fresh(held.at));
             let mut doubtful: Vec<_> = doubtful.map(|(held, (path, _))| (held.watch, *path)).collect();
             doubtful.sort_unstable();
-            self.wanted.extend(doubtful);
+            if self.is_hasty {
+                self.wanted.extend(doubtful);
+            } else {
+                let then = now + PATIENCE_MS;
+                self.doubtful.extend(doubtful.into_iter().map(|(watch, path)| (watch, path, then)));
+            }
         }
         while let Some((watch, path)) = self.wanted.pop() {
             // An event may have come meanwhile, and the watch is over; to set it anew is no harm.
