@@ -9,6 +9,8 @@ use proto::Text;
 use proto::limits::FORGONE_WATCHES_MAX;
 use proto::request::{SetWatches, WatcherType};
 
+use crate::watch::meant_by;
+
 /// The watches that a connection has taken away, if its session had another connection before.
 #[derive(Debug, Default)]
 pub(super) struct Forgone {
@@ -24,16 +26,7 @@ impl Forgone {
 
     /// Notes that watches were taken away, whether they were there or not.
     pub(super) fn taken_away(&mut self, path: &Text, meant: WatcherType) {
-        let kinds = match meant {
-            WatcherType::Children => &[WatchKind::Child][..],
-            WatcherType::Data => &[WatchKind::Data],
-            WatcherType::Persistent => &[WatchKind::Persistent],
-            WatcherType::PersistentRecursive => &[WatchKind::Recursive],
-            WatcherType::Any => {
-                &[WatchKind::Data, WatchKind::Child, WatchKind::Persistent, WatchKind::Recursive]
-            }
-        };
-        for &kind in kinds {
+        for &kind in meant_by(meant) {
             if self.has_returned && self.watches.len() < FORGONE_WATCHES_MAX {
                 self.watches.insert((path.clone(), kind));
             }

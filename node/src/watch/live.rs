@@ -204,6 +204,18 @@ fn waited(table: &Table, id: ListenerId, world: &Machine) -> SetWatches {
     waited
 }
 
+/// What is meant by who asks for watches or takes them away. One for a znode that is there and one for a znode that is
+/// not are the same to him.
+pub(crate) const fn meant_by(watcher_type: WatcherType) -> &'static [WatchKind] {
+    match watcher_type {
+        WatcherType::Children => &[WatchKind::Child],
+        WatcherType::Data => &[WatchKind::Data],
+        WatcherType::Persistent => &[WatchKind::Persistent],
+        WatcherType::PersistentRecursive => &[WatchKind::Recursive],
+        WatcherType::Any => &[WatchKind::Data, WatchKind::Child, WatchKind::Persistent, WatchKind::Recursive],
+    }
+}
+
 impl Listener {
     /// Where is counted what becomes of watches.
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -237,17 +249,8 @@ impl Listener {
 
     /// In which of the ways meant this connection listens to exactly this path; takes them away if `remove`.
     pub(crate) fn find(&self, path: &str, meant: WatcherType, remove: bool) -> Vec<WatchKind> {
-        let kinds = match meant {
-            WatcherType::Children => &[WatchKind::Child][..],
-            WatcherType::Data => &[WatchKind::Data],
-            WatcherType::Persistent => &[WatchKind::Persistent],
-            WatcherType::PersistentRecursive => &[WatchKind::Recursive],
-            WatcherType::Any => {
-                &[WatchKind::Data, WatchKind::Child, WatchKind::Persistent, WatchKind::Recursive]
-            }
-        };
         let table = &mut self.watches.state.lock().table;
-        let mut found = kinds.to_vec();
+        let mut found = meant_by(meant).to_vec();
         found.retain(|&kind| {
             let kind = kind.into();
             if remove { table.remove(self.id, path, kind) } else { table.has(self.id, path, kind) }

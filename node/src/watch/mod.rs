@@ -9,5 +9,5 @@ mod live;
 
 mod report;
 
-pub(crate) use live::{Listener, Watches};
+pub(crate) use live::{Listener, Watches, meant_by};
 pub(crate) use report::{Report, Reports};
