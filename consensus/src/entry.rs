@@ -28,6 +28,7 @@ pub enum Proposal {
         session: SessionId,
         password: Bytes,
         timeout_ms: u32,
+        seen: Zxid,
         address: Text,
     },
     Write {
@@ -56,12 +57,13 @@ pub(crate) fn encode(proposal: Proposal) -> Bytes {
             timeout_ms,
             address: address.into(),
         }),
-        Proposal::Attach { home, session, password, timeout_ms, address } => {
+        Proposal::Attach { home, session, password, timeout_ms, seen, address } => {
             transaction::Act::Attach(log::Attach {
                 home: Some(write_home(home)),
                 session: session.to_wire(),
                 password,
                 timeout_ms,
+                seen: seen.get(),
                 address: address.into(),
             })
         }
@@ -125,6 +127,7 @@ fn decode_act(bytes: Bytes) -> Result<Act, Fault> {
             session: SessionId::from_wire(attach.session),
             password: Bytes::copy_from_slice(&attach.password),
             timeout_ms: attach.timeout_ms,
+            seen: Zxid::new(attach.seen),
             address: attach.address.into(),
         },
         transaction::Act::Write(write) => Act::Write {
@@ -247,6 +250,7 @@ mod tests {
             session,
             password: Bytes::from_static(b"xy"),
             timeout_ms: 1,
+            seen: Zxid::new(7),
             address: Text::new(),
         });
         let act = Act::Attach {
@@ -254,6 +258,7 @@ mod tests {
             session,
             password: Bytes::from_static(b"xy"),
             timeout_ms: 1,
+            seen: Zxid::new(7),
             address: Text::new(),
         };
         assert_eq!(command.act, act);

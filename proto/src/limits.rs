@@ -181,6 +181,10 @@ pub const WATCH_NOTES_PER_REPORT_MAX: usize = 1_024;
 /// What stands behind them is not told.
 pub const CATCH_UP_ZNODES_MAX: usize = 65_536;
 
+/// Times that the client of a session came back of which it is remembered what it had seen. What an old home from before
+/// that reports of watches is told since they were set, though some of it may have been told there.
+pub const ARRIVALS_REMEMBERED_MAX: usize = 8;
+
 /// Watches of one session that all members know of. What is over is told by the session's home alone: if the session
 /// moves, its client must send it again. Like the history, this is part of the replicated world.
 pub const WATCHES_PER_SESSION_MAX: usize = 1 << 17;

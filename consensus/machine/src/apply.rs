@@ -58,8 +58,8 @@ impl Machine {
             Act::Open { home, password, timeout_ms, address } => {
                 (self.open(*home, *password, *timeout_ms, address), SmallVec::new())
             }
-            Act::Attach { home, session, password, timeout_ms, address } => {
-                (self.attach(*home, *session, password, *timeout_ms, address), SmallVec::new())
+            Act::Attach { home, session, password, timeout_ms, seen, address } => {
+                (self.attach(*home, *session, password, *timeout_ms, *seen, address), SmallVec::new())
             }
             Act::Write { session, attachment, seq, identities, operation } => {
                 self.write(*session, *attachment, *seq, identities, operation)
@@ -120,6 +120,7 @@ impl Machine {
             next_seq: Seq::new(1),
             home,
             address: detached(address),
+            arrivals: SmallVec::new(),
         });
         assert!(opened, "the zxid in a session's id makes it new");
         Verdict::Opened { session: id, home, password, timeout_ms }
@@ -131,12 +132,13 @@ impl Machine {
         id: SessionId,
         password: &[u8],
         timeout_ms: u32,
+        seen: Zxid,
         address: &Text,
     ) -> Verdict {
         if self.sessions.holds(home) {
             return Verdict::Repeat;
         }
-        match self.sessions.attach(id, password, home, timeout_ms, detached(address)) {
+        match self.sessions.attach(id, password, home, timeout_ms, seen, detached(address)) {
             None => Verdict::NotAttached { home, session: id },
             Some((previous, session)) => Verdict::Attached {
                 session: id,
@@ -195,7 +197,7 @@ impl Machine {
         seen: Zxid,
     ) -> Verdict {
         let Some(session) = self.sessions.get(id) else { return Verdict::Outlived };
-        let current = session.attachment;
+        let (current, left_with) = (session.attachment, session.seen_over(attachment));
         let mut left_out = 0;
         let mut late = SetWatches::default();
         let mut shown = Zxid::ZERO;
@@ -229,9 +231,9 @@ impl Machine {
         }
         self.watches.seen(id, seen);
         let late = (late != SetWatches::default()).then(|| {
-            // What a client has seen when it comes to its next home, its old one has told it of these watches. If it has
-            // gone on from there, only what their answers showed is known to have been told.
-            late.relative = if attachment.next() == current { self.world.last_zxid } else { shown };
+            // The old home has told its client of these watches as long as it was there, and nobody has since. If it is
+            // forgotten what the client had seen when it left, what the answers showed is known to have been told.
+            late.relative = left_with.unwrap_or(shown);
             Box::new(late)
         });
         Verdict::Noted { session: id, attachment, number, current, late, left_out }

@@ -62,6 +62,8 @@ pub enum Act {
         password: bytes::Bytes,
         /// As negotiated anew, in milliseconds.
         timeout_ms: u32,
+        /// The last zxid that the client has seen.
+        seen: Zxid,
         /// Where the client calls from: its `ip` identity.
         address: Text,
     },

@@ -67,6 +67,10 @@ impl Line {
         self.number(session.home.boot);
         self.number(session.home.connection);
         self.bytes(session.address.as_bytes());
+        self.number(session.arrivals.len() as u64);
+        for seen in &session.arrivals {
+            self.number(seen.get());
+        }
     }
 
     fn znode(&mut self, znode: &ZnodeRecord) {

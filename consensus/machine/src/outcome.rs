@@ -88,8 +88,8 @@ pub enum Verdict {
         /// The session's current attachment.
         current: Attachment,
         /// What was set over an older attachment, and has become known only now that the session is elsewhere: its home
-        /// is to tell what these watches have missed since the zxid of the list, or since what the client had seen when
-        /// it came, if that is older.
+        /// is to tell what these watches have missed since the zxid of the list, which is what the client had seen when it
+        /// left the attachment.
         late: Option<Box<SetWatches>>,
         /// How many there was no room for. Their home tells them as long as the session stays there.
         left_out: usize,

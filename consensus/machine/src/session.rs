@@ -4,7 +4,9 @@ use std::fmt;
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
-use proto::{Attachment, Seq, SessionId, Text};
+use proto::limits::ARRIVALS_REMEMBERED_MAX;
+use proto::{Attachment, Seq, SessionId, Text, Zxid};
+use smallvec::SmallVec;
 use subtle::ConstantTimeEq;
 
 use crate::command::{Home, PASSWORD_BYTES};
@@ -26,6 +28,17 @@ pub struct Session {
     pub home: Home,
     /// Where its client calls from.
     pub address: Text,
+    /// What its client had seen each time it came back, the last time at the end: of its newest attachments, and no more
+    /// of them than [`ARRIVALS_REMEMBERED_MAX`].
+    pub arrivals: SmallVec<[Zxid; 2]>,
+}
+
+impl Session {
+    /// What its client had seen when it left an earlier attachment; `None` if that is forgotten.
+    pub(crate) fn seen_over(&self, attachment: Attachment) -> Option<Zxid> {
+        let since = usize::try_from(self.attachment.get().checked_sub(attachment.get())?).ok()?;
+        self.arrivals.get(self.arrivals.len().checked_sub(since)?).copied()
+    }
 }
 
 /// Everything but the password, which is nobody's to read.
@@ -112,6 +125,7 @@ impl Sessions {
         password: &[u8],
         home: Home,
         timeout_ms: u32,
+        seen: Zxid,
         address: Text,
     ) -> Option<(Home, &Session)> {
         let session = self.sessions.get_mut(&id)?;
@@ -124,6 +138,10 @@ impl Sessions {
         session.home = home;
         session.timeout_ms = timeout_ms;
         session.address = address;
+        if session.arrivals.len() == ARRIVALS_REMEMBERED_MAX {
+            session.arrivals.remove(0);
+        }
+        session.arrivals.push(seen);
         self.homes.remove(&previous);
         self.homes.insert(home, id);
         self.touched.insert(id);
@@ -163,6 +181,11 @@ impl Sessions {
             assert_eq!(self.homes.get(&session.home), Some(id), "connection of {id}");
             assert!(session.attachment.get() > 0, "{id} was never attached");
             assert!(session.next_seq.get() > 0, "{id} has no next write");
+            let arrivals = session.arrivals.len() as u64;
+            assert!(
+                arrivals < session.attachment.get(),
+                "{id} has come back more often than it was attached"
+            );
         }
     }
 }

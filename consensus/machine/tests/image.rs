@@ -286,7 +286,7 @@ fn what_a_client_writes_is_copied_off_its_frame() {
     let password = vec![9; 16].into();
     machine.apply(&Command {
         time: 7,
-        act: Act::Attach { home, session, password, timeout_ms: 1_000, address: text() },
+        act: Act::Attach { home, session, password, timeout_ms: 1_000, seen: Zxid::ZERO, address: text() },
     });
     let acl = || {
         let id = Id { scheme: Text::from_static("digest"), id: format!("{}:hash", text()).into() };

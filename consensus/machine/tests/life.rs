@@ -162,7 +162,14 @@ impl Client {
                 let password = if self.rng.random_ratio(1, 5) { vec![1; 16] } else { vec![9; 16] };
                 let home = self.home();
                 let address = Text::from_static("10.0.0.2");
-                Act::Attach { home, session, password: password.into(), timeout_ms: 2_000, address }
+                Act::Attach {
+                    home,
+                    session,
+                    password: password.into(),
+                    timeout_ms: 2_000,
+                    seen: Zxid::ZERO,
+                    address,
+                }
             }
             8..10 => {
                 let (session, attachment, _) = self.session();

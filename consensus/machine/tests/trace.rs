@@ -163,6 +163,7 @@ impl Runner {
                 let again = words.flag("again");
                 let member = words.number("member")?.unwrap_or(1);
                 let timeout_ms = words.number("timeout")?.unwrap_or(4_000);
+                let seen = Zxid::new(words.number("seen")?.unwrap_or(0));
                 let address: Text = words.value("address").unwrap_or_else(|| "10.0.0.1".to_owned()).into();
                 let password = match words.value("password") {
                     None => vec![b'p'; PASSWORD_BYTES],
@@ -182,7 +183,7 @@ impl Runner {
                     }
                     (_, session) => {
                         let session = session.unwrap_or(SessionId::from_wire(0x77));
-                        Act::Attach { home, session, password: password.into(), timeout_ms, address }
+                        Act::Attach { home, session, password: password.into(), timeout_ms, seen, address }
                     }
                 };
                 let applied = self.apply(act);
@@ -337,7 +338,7 @@ impl Runner {
                     let _ = write!(noted, ", {left_out} left out");
                 }
                 if let Some(late) = late {
-                    noted.push_str(", late:");
+                    let _ = write!(noted, ", late since {}:", late.relative);
                     for (name, paths) in KINDS.iter().zip(lists(late)) {
                         if !paths.is_empty() {
                             let _ = write!(noted, " {name} {}", paths.join(" "));

@@ -28,6 +28,7 @@ pub(super) fn encode(record: &Record) -> Vec<u8> {
             home_boot: session.home.boot,
             home_connection: session.home.connection,
             address: session.address.to_string(),
+            arrivals: session.arrivals.iter().map(|seen| seen.get()).collect(),
         }
         .encode_to_vec(),
         Record::Znode(znode) => {
@@ -84,6 +85,7 @@ pub(super) fn decode(key: Key, bytes: Bytes) -> Result<Record, String> {
                     connection: session.home_connection,
                 },
                 address: session.address.into(),
+                arrivals: session.arrivals.into_iter().map(Zxid::new).collect(),
             })
         }
         Key::Znode(path) => {
@@ -258,6 +260,7 @@ mod tests {
                 next_seq: Seq::new(15),
                 home: Home { member: MemberId::new(16), boot: u64::MAX, connection: 17 },
                 address: Text::from("10.0.0.1"),
+                arrivals: [18, 19].into_iter().map(Zxid::new).collect(),
             }),
         ] {
             assert_eq!(decode(record.key(), encode(&record).into()).unwrap(), record);

@@ -190,6 +190,7 @@ impl Ensemble {
             session: client.session,
             password: Bytes::from_static(&PASSWORD),
             timeout_ms: 60_000,
+            seen: Zxid::ZERO,
             address: Text::from("127.0.0.1"),
         });
         loop {

@@ -63,7 +63,7 @@ pub(super) async fn settle(
         Proposal::Open { home, password: rand::random(), timeout_ms, address }
     } else {
         let (session, password) = (greeting.session, greeting.password.clone());
-        Proposal::Attach { home, session, password, timeout_ms, address }
+        Proposal::Attach { home, session, password, timeout_ms, seen: greeting.last_zxid, address }
     });
     loop {
         let reason = mailbox.take(taken);

@@ -126,7 +126,6 @@ pub(super) fn catch_up_late(
     for (path, kind) in caller.forgone.strike(&mut late) {
         caller.reports.note(&path, kind, machine.last_zxid(), false);
     }
-    late.relative = late.relative.min(caller.returned);
     let who = Identities { address: &caller.address, proved: &caller.proved };
     let told = caller.told_before.as_mut().unwrap_or(&mut caller.told);
     let caught_up = machine.missed_late(caller.session, &late, who, told);

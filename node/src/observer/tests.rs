@@ -67,7 +67,7 @@ fn open(home: Home) -> Act {
 
 fn attach(home: Home, session: SessionId) -> Act {
     let (password, address) = (bytes::Bytes::from_static(&[1; 16]), Text::from_static("10.0.0.1"));
-    Act::Attach { home, session, password, timeout_ms: 4_000, address }
+    Act::Attach { home, session, password, timeout_ms: 4_000, seen: Zxid::ZERO, address }
 }
 
 fn writes(session: SessionId, seq: u64, write: Write) -> Act {

@@ -38,7 +38,8 @@ impl World {
         self.connections += 1;
         let home = Home { member: MemberId::new(member), boot: 1, connection: self.connections };
         let (password, address) = (vec![9; 16].into(), Text::from_static("10.0.0.1"));
-        let verdict = self.apply(Act::Attach { home, session, password, timeout_ms: 1_000, address });
+        let verdict =
+            self.apply(Act::Attach { home, session, password, timeout_ms: 1_000, seen: Zxid::ZERO, address });
         assert!(matches!(verdict, Verdict::Attached { .. }), "{verdict:?}");
     }
 
