@@ -18,8 +18,11 @@ pub enum Duty {
     /// away was lost, or because that was done right before the connection broke.
     May,
     /// It may be missing: the client says nothing when it comes back, and the member that alone knew of the watch
-    /// was killed before it can have told the others, or was so late that the client has set the watch anew before.
+    /// was killed before it can have told the others.
     Unreported,
+    /// It may be missing: the client says nothing when it comes back, and before the member that alone knew of the watch
+    /// can have told the others, the client has set the watch anew, taken it away, or gone on to a third connection.
+    Outrun,
     /// It must come, but may come late: the client says nothing when it comes back, and the member that alone knew of
     /// the watch may have told the others after the client had gone over to one of them.
     Late,
@@ -40,6 +43,9 @@ pub struct Due {
     pub watch: Watch,
     /// How strictly.
     pub duty: Duty,
+    /// How many of the watches that it is owed to may be late to be known. For each of them it may come again when it has
+    /// come for another already, or because the client has named the watch.
+    pub late_watches: u32,
 }
 
 /// A watch, from being set to being set anew or taken away.
@@ -52,6 +58,8 @@ struct Lease {
     /// Changes up to this one.
     until: i64,
     duty: Duty,
+    /// Whether the connection broke before its member can have told the others of it.
+    is_doubtful: bool,
 }
 
 /// All that a session is owed, in the order in which it happened.
@@ -64,7 +72,9 @@ pub fn due(paths: &Paths, history: &History, index: &Index, log: &Log) -> Vec<Du
         let range = first as u32..(last as u32).max(first as u32);
         let mut note = |place: u32, is_family: bool, kind, path| {
             let zxid = changes[place as usize].zxid;
-            let due = Due { zxid, kind, path, watch: lease.watch, duty: lease.duty };
+            let Lease { watch, duty, .. } = lease;
+            let late_watches = u32::from(lease.is_doubtful);
+            let due = Due { zxid, kind, path, watch, duty, late_watches };
             found.push(((place, is_family), due));
         };
         match lease.watch {
@@ -109,7 +119,11 @@ pub fn due(paths: &Paths, history: &History, index: &Index, log: &Log) -> Vec<Du
     // Of what is owed for several reasons the strictest counts. One call of a watch table tells a connection once.
     let rank = |(place, due): &((u32, bool), Due)| (*place, due.path, std::cmp::Reverse(due.duty), due.watch);
     found.sort_unstable_by_key(rank);
-    found.dedup_by_key(|(place, due)| (*place, due.path));
+    found.dedup_by(|(place, due), (first_place, first)| {
+        let is_same = (*place, due.path) == (*first_place, first.path);
+        first.late_watches += if is_same { due.late_watches } else { 0 };
+        is_same
+    });
     found.into_iter().map(|(_, due)| due).collect()
 }
 
@@ -173,7 +187,10 @@ fn leases(log: &Log, faults: &[Fault]) -> Vec<Lease> {
                 reader.supersede(watch, path, at, faults);
                 reader.set(watch, path, zxid, at);
             }
-            Moment::Removed { watch, path, zxid, at } => reader.take_away(watch, path, zxid, at),
+            Moment::Removed { watch, path, zxid, at } => {
+                reader.supersede(watch, path, at, faults);
+                reader.take_away(watch, path, zxid, at);
+            }
             Moment::Wrote => reader.known.values_mut().for_each(|known| known.fresh = None),
             Moment::Broke { at } => reader.broke(log.habit, (home, since), at, faults),
             Moment::Told { .. } | Moment::Stray(_) => {}
@@ -206,12 +223,12 @@ impl LeaseReader {
         }
     }
 
-    /// Who sets a watch anew before the old home has reported it is told by the new one.
+    /// Who sets a watch anew or takes it away before the old home has reported it has the new one's word for it.
     fn supersede(&mut self, watch: Watch, path: PathId, at: Millis, faults: &[Fault]) {
         let Some(known) = self.known.get_mut(&(watch.mode(), path)) else { return };
         if known.left.take().is_some_and(|left| quiet(left, at, faults) < REPORT_MS) {
             for &lease in &known.open {
-                self.leases[lease].duty = self.leases[lease].duty.min(Duty::Unreported);
+                self.leases[lease].duty = self.leases[lease].duty.min(Duty::Outrun);
             }
         }
     }
@@ -219,7 +236,7 @@ impl LeaseReader {
     fn set(&mut self, watch: Watch, path: PathId, zxid: i64, at: Millis) {
         self.pending = None;
         self.close(watch, path, zxid);
-        self.open(Lease { watch, path, after: zxid, until: i64::MAX, duty: Duty::Must });
+        self.open(Lease { watch, path, after: zxid, until: i64::MAX, duty: Duty::Must, is_doubtful: false });
         self.freshen(watch, path, at, true);
     }
 
@@ -242,10 +259,15 @@ impl LeaseReader {
                 // From here on it is in doubt.
                 self.close(watch, path, after);
             }
-            self.open(Lease { watch, path, after, until: i64::MAX, duty: Duty::May });
+            self.open(Lease { watch, path, after, until: i64::MAX, duty: Duty::May, is_doubtful: false });
         }
         let mut doubts = Vec::new();
         for (&(watch, path), known) in &mut self.known {
+            if known.left.is_some_and(|left| quiet(left, at, faults) < REPORT_MS) {
+                for &lease in &known.open {
+                    self.leases[lease].duty = self.leases[lease].duty.min(Duty::Outrun);
+                }
+            }
             let Some(fresh) = known.fresh.take() else { continue };
             // Killed while the client was here, or after it had gone.
             let died = faults.iter().any(|fault| {
@@ -256,8 +278,18 @@ impl LeaseReader {
             if !died && quiet(fresh, at, faults) >= REPORT_MS {
                 continue;
             }
+            for &lease in &known.open {
+                self.leases[lease].is_doubtful = true;
+            }
             if !known.is_set {
-                doubts.push(Lease { watch, path, after, until: i64::MAX, duty: Duty::May });
+                doubts.push(Lease {
+                    watch,
+                    path,
+                    after,
+                    until: i64::MAX,
+                    duty: Duty::May,
+                    is_doubtful: false,
+                });
             } else if habit == Habit::Nothing {
                 let duty = if died { Duty::Unreported } else { Duty::Late };
                 known.left = Some(at);

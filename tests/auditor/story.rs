@@ -36,6 +36,14 @@ pub fn story(paths: &Paths, history: &History, violation: &Violation) -> String 
         let mark = if from + number == place { '>' } else { ' ' };
         let _written = writeln!(text, "    {mark} {}", in_words(paths, moment));
     }
+    // Where it went from there.
+    let is_told = |moment: &&Moment| {
+        let is_journey = matches!(moment, Moment::Connected { .. } | Moment::Broke { .. });
+        is_journey || violation.event.is_some_and(|(_, path)| is_about(moment, path))
+    };
+    for moment in log.moments[until..].iter().filter(is_told).take(OF_ZNODE) {
+        let _written = writeln!(text, "    . {}", in_words(paths, moment));
+    }
     let (began, ended) = (time(log, from), time(log, until.saturating_sub(1)));
     for fault in &history.faults {
         if fault.from <= ended.saturating_add(1_000) && fault.until.saturating_add(3_000) >= began {

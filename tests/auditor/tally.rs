@@ -17,6 +17,8 @@ pub struct Count {
     pub late: u64,
     /// Not told, where the member that alone knew of the watch died before it can have told the others.
     pub unreported: u64,
+    /// Not told, where the client was faster than that member.
+    pub outrun: u64,
     /// Not told, but something else in its place.
     pub distorted: u64,
     /// Not told.
@@ -64,6 +66,7 @@ fn sum(one: Count, other: Count) -> Count {
         told: one.told + other.told,
         late: one.late + other.late,
         unreported: one.unreported + other.unreported,
+        outrun: one.outrun + other.outrun,
         distorted: one.distorted + other.distorted,
         lost: one.lost + other.lost,
     }
@@ -107,14 +110,14 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:<12} {:<10} {:>10} {:>10} {:>8} {:>10} {:>9} {:>8}",
-            "comes back", "watch", "due", "told", "late", "unreported", "distorted", "lost"
+            "{:<12} {:<10} {:>10} {:>10} {:>8} {:>10} {:>8} {:>9} {:>8}",
+            "comes back", "watch", "due", "told", "late", "unreported", "outrun", "distorted", "lost"
         )?;
         let line = |f: &mut fmt::Formatter<'_>, habit: &str, watch: &str, count: &Count| {
-            let Count { due, told, late, unreported, distorted, lost } = count;
+            let Count { due, told, late, unreported, outrun, distorted, lost } = count;
             writeln!(
                 f,
-                "{habit:<12} {watch:<10} {due:>10} {told:>10} {late:>8} {unreported:>10} {distorted:>9} {lost:>8}"
+                "{habit:<12} {watch:<10} {due:>10} {told:>10} {late:>8} {unreported:>10} {outrun:>8} {distorted:>9} {lost:>8}"
             )
         };
         for (habit, row) in &self.rows {

@@ -79,9 +79,10 @@ struct Slot {
     told: u32,
     /// How many have been told on which connection last.
     here: (u32, u32),
-    /// The last zxid of the greeting of the connection that told it first.
     is_distorted: bool,
     is_late: bool,
+    /// How often it has come for a watch that may have become known late, after it had come for another.
+    told_late: u32,
 }
 
 struct Hearing<'a> {
@@ -116,13 +117,22 @@ impl<'a> Hearing<'a> {
             match slots.get_mut(place) {
                 Some(slot) => {
                     slot.count += 1;
+                    slot.due.late_watches += due.late_watches;
                     // If one of them may be missing, nobody can tell which one is.
                     slot.due.duty = slot.due.duty.min(due.duty);
                 }
                 None => {
                     by_path.entry(due.path).or_default().push(place);
-                    let (is_distorted, is_late) = (false, false);
-                    slots.push(Slot { due, count: 1, told: 0, here: (0, 0), is_distorted, is_late });
+                    let (is_distorted, is_late, told_late) = (false, false, 0);
+                    slots.push(Slot {
+                        due,
+                        count: 1,
+                        told: 0,
+                        here: (0, 0),
+                        is_distorted,
+                        is_late,
+                        told_late,
+                    });
                 }
             }
         }
@@ -192,6 +202,10 @@ impl<'a> Hearing<'a> {
         if !is_new {
             if here <= slot.count && zxid > greeted {
                 self.row.again += 1;
+            } else if slot.told_late < slot.due.late_watches {
+                slot.told_late += 1;
+                slot.is_late = true;
+                return;
             } else {
                 let again = if here > slot.count { "on the same connection" } else { "though it was seen" };
                 return self.accuse_event(Wrong::Repeated, (zxid, kind, path), again);
@@ -258,7 +272,7 @@ impl<'a> Hearing<'a> {
         }
         let mut lost = Vec::new();
         for slot in &self.slots {
-            let Due { zxid, kind, path, watch, duty } = slot.due;
+            let Due { zxid, kind, path, watch, duty, .. } = slot.due;
             // What its session did not live to see, nobody can say.
             if zxid > self.shown || duty == Duty::May {
                 continue;
@@ -272,6 +286,8 @@ impl<'a> Hearing<'a> {
                 count.distorted += missing;
             } else if missing > 0 && duty == Duty::Unreported {
                 count.unreported += missing;
+            } else if missing > 0 && duty == Duty::Outrun {
+                count.outrun += missing;
             } else if missing > 0 {
                 count.lost += missing;
                 lost.push(((zxid, kind, path), format!("is owed to its watch ({watch:?}) and never came")));

@@ -281,6 +281,20 @@ fn who_says_nothing_may_miss_what_only_a_dead_member_knew() {
 }
 
 #[test]
+fn what_was_told_to_one_watch_may_be_told_late_to_another_that_became_known_late() {
+    let story = |habit| {
+        let story = Story::new(habit).written(6, "/a").armed(3, Watch::Recursive, "/a").waited(2_000);
+        let story =
+            story.armed(5, Watch::Data, "/a").broke().connected(5).told(6, DataChanged, "/a").replied(7);
+        story.broke().connected(7).told(6, DataChanged, "/a")
+    };
+    let verdict = story(Habit::Nothing).replied(9).check(1, NOTHING);
+    assert_eq!(verdict.tally.total().late, 1);
+    story(Habit::Nothing).told(6, DataChanged, "/a").replied(9).check(1, &[Wrong::Repeated]);
+    story(Habit::SetWatches2).replied(9).check(1, NOTHING);
+}
+
+#[test]
 fn who_sets_a_watch_anew_before_it_is_reported_may_miss_what_came_between() {
     let story = |wait| {
         let story =
@@ -292,7 +306,33 @@ fn who_sets_a_watch_anew_before_it_is_reported_may_miss_what_came_between() {
     let mut frozen = story(0);
     frozen.history.faults.push(Fault { member: 1, is_kill: false, from: 900, until: 1_500 });
     let verdict = frozen.replied(9).check(1, NOTHING);
-    assert_eq!((verdict.tally.total().unreported, verdict.tally.total().lost), (1, 0));
+    assert_eq!((verdict.tally.total().outrun, verdict.tally.total().lost), (1, 0));
+}
+
+#[test]
+fn who_takes_a_watch_away_before_it_is_reported_may_miss_what_came_before() {
+    let story = || {
+        let story =
+            Story::new(Habit::Nothing).written(6, "/a").armed(5, Watch::Data, "/a").broke().connected(5);
+        story.removed(7, Watch::Data, "/a").replied(9)
+    };
+    story().check(1, &[Wrong::Lost]);
+    let mut frozen = story();
+    frozen.history.faults.push(Fault { member: 1, is_kill: false, from: 900, until: 1_500 });
+    assert_eq!(frozen.check(1, NOTHING).tally.total().outrun, 1);
+}
+
+#[test]
+fn who_goes_on_before_a_watch_is_reported_may_miss_what_came_between() {
+    let story = |wait| {
+        let story = Story::new(Habit::Nothing).written(6, "/a").armed(5, Watch::Data, "/a").broke();
+        story.connected(5).waited(wait).broke().connected(7)
+    };
+    story(0).replied(9).check(1, &[Wrong::Lost]);
+    let mut frozen = story(0);
+    frozen.history.faults.push(Fault { member: 1, is_kill: false, from: 900, until: 1_500 });
+    let verdict = frozen.replied(9).check(1, NOTHING);
+    assert_eq!((verdict.tally.total().outrun, verdict.tally.total().lost), (1, 0));
 }
 
 #[test]
