@@ -46,6 +46,8 @@ pub struct Due {
     /// How many of the watches that it is owed to may be late to be known. For each of them it may come again when it has
     /// come for another already, or because the client has named the watch.
     pub late_watches: u32,
+    /// From which connection on.
+    pub late_from: u32,
 }
 
 /// A watch, from being set to being set anew or taken away.
@@ -58,8 +60,9 @@ struct Lease {
     /// Changes up to this one.
     until: i64,
     duty: Duty,
-    /// Whether the connection broke before its member can have told the others of it.
-    is_doubtful: bool,
+    /// If the connection broke before its member can have told the others of it: on which connection it may be told
+    /// late, though it has been told already.
+    late_from: Option<u32>,
 }
 
 /// All that a session is owed, in the order in which it happened.
@@ -73,8 +76,9 @@ pub fn due(paths: &Paths, history: &History, index: &Index, log: &Log) -> Vec<Du
         let mut note = |place: u32, is_family: bool, kind, path| {
             let zxid = changes[place as usize].zxid;
             let Lease { watch, duty, .. } = lease;
-            let late_watches = u32::from(lease.is_doubtful);
-            let due = Due { zxid, kind, path, watch, duty, late_watches };
+            let late_watches = u32::from(lease.late_from.is_some());
+            let late_from = lease.late_from.unwrap_or(u32::MAX);
+            let due = Due { zxid, kind, path, watch, duty, late_watches, late_from };
             found.push(((place, is_family), due));
         };
         match lease.watch {
@@ -121,7 +125,10 @@ pub fn due(paths: &Paths, history: &History, index: &Index, log: &Log) -> Vec<Du
     found.sort_unstable_by_key(rank);
     found.dedup_by(|(place, due), (first_place, first)| {
         let is_same = (*place, due.path) == (*first_place, first.path);
-        first.late_watches += if is_same { due.late_watches } else { 0 };
+        if is_same {
+            first.late_watches += due.late_watches;
+            first.late_from = first.late_from.min(due.late_from);
+        }
         is_same
     });
     found.into_iter().map(|(_, due)| due).collect()
@@ -174,11 +181,15 @@ struct Known {
 }
 
 fn leases(log: &Log, faults: &[Fault]) -> Vec<Lease> {
-    let mut reader = LeaseReader { leases: Vec::new(), known: HashMap::new(), shown: 0, pending: None };
+    let mut reader =
+        LeaseReader { leases: Vec::new(), known: HashMap::new(), shown: 0, pending: None, connection: 0 };
     let (mut home, mut since) = (0, 0);
     for moment in &log.moments {
         match *moment {
-            Moment::Connected { member, at, .. } => (home, since) = (member, at),
+            Moment::Connected { member, at, .. } => {
+                (home, since) = (member, at);
+                reader.connection += 1;
+            }
             Moment::Replied { zxid, .. } => reader.shown = reader.shown.max(zxid),
             Moment::Arming(watch, path) => reader.pending = Some((watch, path, true)),
             Moment::Removing(watch, path) => reader.pending = Some((watch, path, false)),
@@ -206,6 +217,8 @@ struct LeaseReader {
     shown: i64,
     /// What was asked and not answered; whether to set it.
     pending: Option<(Watch, PathId, bool)>,
+    /// The number of the connection.
+    connection: u32,
 }
 
 impl LeaseReader {
@@ -236,7 +249,7 @@ impl LeaseReader {
     fn set(&mut self, watch: Watch, path: PathId, zxid: i64, at: Millis) {
         self.pending = None;
         self.close(watch, path, zxid);
-        self.open(Lease { watch, path, after: zxid, until: i64::MAX, duty: Duty::Must, is_doubtful: false });
+        self.open(Lease { watch, path, after: zxid, until: i64::MAX, duty: Duty::Must, late_from: None });
         self.freshen(watch, path, at, true);
     }
 
@@ -259,7 +272,7 @@ impl LeaseReader {
                 // From here on it is in doubt.
                 self.close(watch, path, after);
             }
-            self.open(Lease { watch, path, after, until: i64::MAX, duty: Duty::May, is_doubtful: false });
+            self.open(Lease { watch, path, after, until: i64::MAX, duty: Duty::May, late_from: None });
         }
         let mut doubts = Vec::new();
         for (&(watch, path), known) in &mut self.known {
@@ -279,17 +292,13 @@ impl LeaseReader {
                 continue;
             }
             for &lease in &known.open {
-                self.leases[lease].is_doubtful = true;
+                // Who names its watches is told by the name on the next connection. But it does not name there what that
+                // has told, and when the report comes after it has gone on, nobody can know.
+                let next = self.connection + if habit == Habit::Nothing { 1 } else { 2 };
+                self.leases[lease].late_from = Some(next);
             }
             if !known.is_set {
-                doubts.push(Lease {
-                    watch,
-                    path,
-                    after,
-                    until: i64::MAX,
-                    duty: Duty::May,
-                    is_doubtful: false,
-                });
+                doubts.push(Lease { watch, path, after, until: i64::MAX, duty: Duty::May, late_from: None });
             } else if habit == Habit::Nothing {
                 let duty = if died { Duty::Unreported } else { Duty::Late };
                 known.left = Some(at);

@@ -28,6 +28,8 @@ pub struct Tampering {
     /// What is done, and to the how manieth notification.
     plan: Option<(Sabotage, u32)>,
     notifications: u32,
+    /// The newest of them. What comes again is told for the second time, and to tamper with it would be no harm.
+    newest: i64,
     held: Option<Packet>,
     ready: VecDeque<Packet>,
 }
@@ -44,10 +46,12 @@ impl Tampering {
         match packet {
             Packet::Event { zxid, kind, path } => {
                 self.notifications += 1;
+                let is_new = zxid > self.newest;
+                self.newest = self.newest.max(zxid);
                 let packet = Packet::Event { zxid, kind, path: path.clone() };
                 if self.held.is_some() {
                     self.behind_an_event(zxid, packet);
-                } else if self.notifications >= number {
+                } else if self.notifications >= number && is_new {
                     match what {
                         Sabotage::Retype => {
                             let kind = if kind == 2 { 3 } else { 2 };

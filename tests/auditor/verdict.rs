@@ -118,6 +118,7 @@ impl<'a> Hearing<'a> {
                 Some(slot) => {
                     slot.count += 1;
                     slot.due.late_watches += due.late_watches;
+                    slot.due.late_from = slot.due.late_from.min(due.late_from);
                     // If one of them may be missing, nobody can tell which one is.
                     slot.due.duty = slot.due.duty.min(due.duty);
                 }
@@ -202,7 +203,7 @@ impl<'a> Hearing<'a> {
         if !is_new {
             if here <= slot.count && zxid > greeted {
                 self.row.again += 1;
-            } else if slot.told_late < slot.due.late_watches {
+            } else if slot.told_late < slot.due.late_watches && connection >= slot.due.late_from {
                 slot.told_late += 1;
                 slot.is_late = true;
                 return;

@@ -291,7 +291,13 @@ fn what_was_told_to_one_watch_may_be_told_late_to_another_that_became_known_late
     let verdict = story(Habit::Nothing).replied(9).check(1, NOTHING);
     assert_eq!(verdict.tally.total().late, 1);
     story(Habit::Nothing).told(6, DataChanged, "/a").replied(9).check(1, &[Wrong::Repeated]);
-    story(Habit::SetWatches2).replied(9).check(1, NOTHING);
+    // Who names its watches hears of it at once, and may hear of it again only when it has gone on.
+    let named = || {
+        let story = sends_watches().written(6, "/a").armed(5, Watch::Data, "/a").broke().connected(5);
+        story.told(6, DataChanged, "/a").replied(7)
+    };
+    named().told(6, DataChanged, "/a").replied(9).check(1, &[Wrong::Repeated]);
+    named().broke().connected(7).told(6, DataChanged, "/a").replied(9).check(1, NOTHING);
 }
 
 #[test]
