@@ -25,8 +25,10 @@ pub enum Sabotage {
 /// What comes out of a socket, as it is to be recorded.
 #[derive(Debug, Default)]
 pub struct Tampering {
-    /// What is done, and to the how manieth notification.
+    /// What is to be done, and to the how manieth notification.
     plan: Option<(Sabotage, u32)>,
+    /// The same when it is done.
+    done: Option<(Sabotage, u32)>,
     notifications: u32,
     /// The newest of them. What comes again is told for the second time, and to tamper with it would be no harm.
     newest: i64,
@@ -56,7 +58,7 @@ impl Tampering {
                         Sabotage::Retype => {
                             let kind = if kind == 2 { 3 } else { 2 };
                             self.ready.push_back(Packet::Event { zxid, kind, path });
-                            self.plan = None;
+                            self.done = self.plan.take();
                         }
                         Sabotage::Repeat => {
                             self.held = Some(packet.clone());
@@ -82,7 +84,7 @@ impl Tampering {
                 } else {
                     self.ready.push_back(packet);
                     self.ready.extend(self.held.take().filter(|_| what != Sabotage::Swallow));
-                    self.plan = None;
+                    self.done = self.plan.take();
                 }
             }
         }
@@ -92,7 +94,10 @@ impl Tampering {
     /// not been tampered with.
     pub fn hang_up(&mut self) {
         self.held = None;
-        self.ready.clear();
+        if !self.ready.is_empty() {
+            self.ready.clear();
+            self.plan = self.plan.or(self.done);
+        }
     }
 
     fn behind_an_event(&mut self, zxid: i64, packet: Packet) {
@@ -100,7 +105,7 @@ impl Tampering {
         self.ready.push_back(packet);
         if is_later && matches!(self.plan, Some((Sabotage::Swap, _))) {
             self.ready.extend(self.held.take());
-            self.plan = None;
+            self.done = self.plan.take();
         }
     }
 

@@ -2,13 +2,15 @@
 //! auditor would say so.
 #![allow(clippy::unwrap_used, reason = "a test that finds nothing where something should be has failed")]
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use harness::auditor::faults::Trouble;
 use harness::auditor::history::Habit;
-use harness::auditor::round::{Settings, run};
+use harness::auditor::round::{Outcome, Settings, run};
 use harness::auditor::sabotage::Sabotage;
-use harness::auditor::verdict::{Verdict, Wrong};
+use harness::auditor::story::story;
+use harness::auditor::verdict::Wrong;
 use harness::{Ensemble, Plan, Server};
 
 fn settings(seconds: u64) -> Settings {
@@ -24,9 +26,14 @@ fn settings(seconds: u64) -> Settings {
     }
 }
 
-fn in_words(verdict: &Verdict) -> String {
-    let words: Vec<String> = verdict.violations.iter().take(40).map(|it| format!("{it:?}")).collect();
-    format!("{}\n{}", verdict.tally, words.join("\n"))
+fn in_words(outcome: &Outcome) -> String {
+    let Outcome { verdict, history, paths } = outcome;
+    let mut words = verdict.tally.to_string();
+    for violation in verdict.violations.iter().take(10) {
+        let _written = write!(words, "\n{:?}: {}", violation.wrong, violation.text);
+        let _written = write!(words, "\n{}", story(paths, history, violation));
+    }
+    words
 }
 
 #[test]
@@ -38,7 +45,7 @@ fn no_watch_event_is_lost_while_members_fail() {
     eprintln!("seed {}", settings.seed);
     let mut ensemble = Ensemble::start(&Plan::members(3).wired());
     let outcome = run(&mut ensemble, &settings);
-    let words = in_words(&outcome.verdict);
+    let words = in_words(&outcome);
     eprintln!("{words}\n{} faults", outcome.history.faults.len());
     assert!(outcome.verdict.violations.is_empty(), "seed {}:\n{words}", settings.seed);
     let total = outcome.verdict.tally.total();
@@ -53,26 +60,28 @@ fn what_is_put_in_on_purpose_is_found() {
         (Sabotage::Swallow, &[Wrong::Lost, Wrong::Distorted][..]),
         (Sabotage::Repeat, &[Wrong::Repeated]),
         (Sabotage::Swap, &[Wrong::Disordered]),
-        (Sabotage::Delay, &[Wrong::Behind]),
+        // If the connection breaks between the reply and the event, it is lost.
+        (Sabotage::Delay, &[Wrong::Behind, Wrong::Lost, Wrong::Distorted]),
         (Sabotage::Retype, &[Wrong::Unowed, Wrong::Distorted]),
     ] {
         let mut settings = settings(4);
         settings.habits = vec![Habit::SetWatches2];
         settings.troubles.clear();
         settings.sabotage = Some((sabotage, 10));
-        let verdict = run(&mut ensemble, &settings).verdict;
+        let outcome = run(&mut ensemble, &settings);
+        let verdict = &outcome.verdict;
         assert!(
             verdict.tally.wrong.keys().any(|found| wrong.contains(found)),
             "{sabotage:?}, seed {}:\n{}",
             settings.seed,
-            in_words(&verdict)
+            in_words(&outcome)
         );
         // And nothing is said of those that were left alone.
         assert!(
             verdict.violations.len() < 6,
             "{sabotage:?}, seed {}:\n{}",
             settings.seed,
-            in_words(&verdict)
+            in_words(&outcome)
         );
     }
 }
