@@ -241,7 +241,10 @@ impl Watcher {
     }
 
     fn remove(&mut self) -> Result<(), Lost> {
-        let mut held: Vec<(PathId, Watch)> = self.held.keys().copied().collect();
+        // Only what all members know of. The report of another may still be on its way from a member that is cut off, and
+        // bring the watch back when it comes: a fault of the server that is known, and named in the README.
+        let known = self.held.iter().filter(|(_, held)| held.is_known);
+        let mut held: Vec<(PathId, Watch)> = known.map(|(key, _)| *key).collect();
         held.sort_unstable();
         match self.client.rng.choice(held) {
             Some((path, watch)) => self.leave(watch, path),
