@@ -1,6 +1,7 @@
 //! Numbers that have names, so that two of them cannot be confused.
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 /// Position of a transaction in the history of the world: a plain counter that never goes back, never rolls over
 /// and is equal on every member.
@@ -59,6 +60,17 @@ impl SessionId {
         let top = (member.get().max(1) - 1) % 127 + 1;
         let id = (top << 56) | (zxid.get() & 0x00ff_ffff_ffff_ffff);
         Self(i64::try_from(id).unwrap_or(i64::MAX))
+    }
+
+    /// A session that only one member knows, while it serves nothing but reads. The top byte is 0, as in no session of
+    /// the ensemble; `time` tells apart the times at which members do so, of which 24 bits are taken.
+    pub const fn read_only(time: u32, number: u32) -> Self {
+        Self((((time & 0x00ff_ffff) as i64) << 32) | number as i64)
+    }
+
+    /// Whether this is the id of a [read-only](Self::read_only) session.
+    pub const fn is_read_only(self) -> bool {
+        self.0 != Self::NONE.0 && self.0 >> 56 == 0
     }
 
     /// The id as it came from a client.
@@ -128,6 +140,37 @@ counter! {
     MemberId(u64)
 }
 
+impl Xid {
+    /// What pings are numbered with.
+    pub const PING: Self = Self(-2);
+}
+
+/// Name of an ensemble: drawn at random when it begins, and equal on all its members. Members that do not have the same
+/// one have nothing to say to each other, whatever their numbers and addresses are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClusterId(NonZeroU64);
+
+impl ClusterId {
+    /// The one with this number; zero stands for none.
+    pub const fn new(value: u64) -> Option<Self> {
+        match NonZeroU64::new(value) {
+            Some(value) => Some(Self(value)),
+            None => None,
+        }
+    }
+
+    /// The number itself.
+    pub const fn get(self) -> u64 {
+        self.0.get()
+    }
+}
+
+impl fmt::Display for ClusterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
 /// What a client expects a znode's version to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Version(i32);
@@ -168,8 +211,26 @@ mod tests {
         for member in [0, 1, 127, 128, 254, 255, 1_000_000] {
             let id = SessionId::opened(MemberId::new(member), Zxid::new(7)).to_wire();
             assert!(id > 0, "member {member} gave {id:#x}");
+            assert!(!SessionId::from_wire(id).is_read_only(), "member {member} gave {id:#x}");
         }
         assert_eq!(SessionId::opened(MemberId::new(3), Zxid::new(7)).to_string(), "0x300000000000007");
+    }
+
+    #[test]
+    fn the_name_of_an_ensemble_is_shown_in_full() {
+        assert_eq!(ClusterId::new(0x2a).map(|id| id.to_string()).as_deref(), Some("000000000000002a"));
+        assert_eq!(ClusterId::new(0), None);
+    }
+
+    #[test]
+    fn read_only_sessions_are_known_by_their_ids() {
+        for (time, number) in [(0, 1), (1, 0), (u32::MAX, u32::MAX)] {
+            let id = SessionId::read_only(time, number);
+            assert!(id.is_read_only() && id.to_wire() > 0, "{id}");
+        }
+        for id in [0, 1 << 56, i64::MAX, i64::MIN, -1] {
+            assert!(!SessionId::from_wire(id).is_read_only(), "{id:#x}");
+        }
     }
 
     #[test]

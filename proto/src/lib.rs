@@ -9,6 +9,7 @@ pub mod limits;
 pub mod code;
 pub mod ids;
 pub mod path;
+pub mod server_line;
 
 pub mod acl;
 pub mod event;
@@ -19,12 +20,15 @@ pub mod request;
 
 pub mod jute;
 
+pub mod ask;
+
 pub use acl::{Acl, Id, Permissions};
+pub use ask::Ask;
 /// Text that shares the bytes of the frame it was read from: cloning it copies nothing.
 pub use bytestring::ByteString as Text;
 pub use code::Code;
 pub use event::{Event, EventKind};
-pub use ids::{Attachment, MemberId, Seq, SessionId, Version, Xid, Zxid};
+pub use ids::{Attachment, ClusterId, MemberId, Seq, SessionId, Version, Xid, Zxid};
 pub use path::ZnodePath;
 pub use reply::Reply;
 pub use request::{OpCode, Request};

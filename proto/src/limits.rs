@@ -19,6 +19,10 @@ pub const ACCEPT_RETRY_WAIT: Duration = Duration::from_millis(50);
 /// connection is closed, and the client tries another member.
 pub const ELECTION_WAIT_MAX: Duration = Duration::from_secs(1);
 
+/// How long a member that may serve nothing but reads knows no leader before it does, as in ZooKeeper: an election is long
+/// over then. Beyond it those of its clients are hung up that have said that reads are enough for them.
+pub const READ_ONLY_WAIT: Duration = Duration::from_secs(2);
+
 /// Requests of one connection that were received and not answered. At the bound its socket is not read.
 pub const LANE_REQUESTS_MAX: usize = 1_000;
 
@@ -29,10 +33,6 @@ pub const LANE_BYTES_MAX: usize = 8 << 20;
 /// 128 KiB. Beyond it another may follow, and the answer carries no newer zxid than the client named.
 pub const LIST_IS_LAST_BYTES_MAX: usize = 64 << 10;
 
-/// Watches of one connection of which it is remembered that its client has taken them away since it came back. What an
-/// old home reports late of others is believed, though the client may have thought better of it.
-pub const FORGONE_WATCHES_MAX: usize = 65_536;
-
 /// Replies and notifications that wait for one connection. Beyond it the reader is too slow: it is hung up.
 pub const MAILBOX_DELIVERIES_MAX: usize = 65_536;
 
@@ -42,6 +42,17 @@ pub const OUTBOX_BYTES_MAX: usize = 1 << 20;
 
 /// Identities that one connection may prove. More credentials are refused, as wrong ones are.
 pub const IDENTITIES_MAX: usize = 128;
+
+/// Bytes of all identities that one connection may prove, with the same consequence: each of its writes carries them
+/// into the log.
+pub const IDENTITIES_BYTES_MAX: usize = 16 << 10;
+
+/// Lines of an ACL that the scheme `auth` may stand for. A list that would have more of them is refused, as one that is
+/// no ACL is.
+pub const ACL_LINES_OF_AUTH_MAX: usize = 4_096;
+
+/// Bytes of one SASL token: as much as RFC 2831 allows a response to have. What is longer fails, as a wrong password does.
+pub const SASL_TOKEN_BYTES_MAX: usize = 4_096;
 
 /// How long a connection that ends may take to receive what it was told before. Beyond it the socket is closed.
 pub const FAREWELL_WAIT_MAX: Duration = Duration::from_secs(1);
@@ -56,6 +67,14 @@ pub const SOCKET_READ_BYTES_MAX: usize = 64 << 10;
 /// Reads of one connection that are answered under one hold of the replica's lock. The rest take it again, so
 /// that a deep pipeline does not keep the writer out.
 pub const READS_PER_LOCK_MAX: usize = 64;
+
+/// Bytes that the answers of one such hold are reckoned to take. The rest are made when these are with the socket: a
+/// client that reads nothing is made nothing.
+pub const ANSWER_BYTES_PER_LOCK_MAX: usize = 1 << 20;
+
+/// Bytes that the answer to a multiRead is reckoned to take. What would be more is refused as what cannot be marshalled:
+/// a frame of a megabyte could ask for fifty gigabytes.
+pub const MULTI_READ_BYTES_MAX: usize = 32 << 20;
 
 // --- operators -----------------------------------------------------------------------------------------------
 
@@ -77,6 +96,29 @@ pub const OPERATOR_WAIT_MAX: Duration = Duration::from_secs(60);
 /// Connections to one of the ports for operators. At the bound nobody is accepted there: they wait in the kernel's
 /// backlog.
 pub const OPERATOR_CONNECTIONS_MAX: usize = 64;
+
+/// How long an operator may take to receive a backup. Beyond it the connection is closed. Meanwhile the state on disk keeps
+/// what was written over or deleted since the backup began.
+pub const BACKUP_WAIT_MAX: Duration = Duration::from_secs(30 * 60);
+
+/// How long a member may take to find the digest of its state at a mark in the log. Beyond it it counts as one that has
+/// none. It is shorter than [`OPERATOR_WAIT_MAX`], so that the operator hears of it.
+pub const DIGEST_WAIT_MAX: Duration = Duration::from_secs(50);
+
+/// How old a mark may be when it is applied. Beyond it nothing is looked for: whoever asked has gone.
+pub const DIGEST_MARK_AGE_MAX: Duration = Duration::from_secs(60);
+
+/// Digests that a member remembers. Beyond it the oldest is forgotten, and counts as one that was never found.
+pub const DIGESTS_KEPT_MAX: usize = 8;
+
+/// Quotas that are read when an operator asks for metrics, under one hold of the replica's lock. What is over is left out.
+pub const QUOTAS_READ_MAX: usize = 4_096;
+
+/// Quotas of which the log tells that something goes beyond them, each once a minute. The rest is counted by a metric only.
+pub const QUOTAS_TOLD_MAX: usize = 64;
+
+/// Top-level znodes of which reads and writes are counted one by one. Of others they are not counted so.
+pub const NAMESPACES_MEASURED_MAX: usize = 256;
 
 // --- proposals and the log -----------------------------------------------------------------------------------
 
@@ -104,6 +146,20 @@ pub const FORWARD_BYTES_MAX: usize = 256 << 10;
 /// election.
 pub const LEADERSHIP_TRANSFER_WAIT_MAX: Duration = Duration::from_secs(1);
 
+/// How long a change of members waits for new voters to be in step. Beyond it the change is done if most of the voters that
+/// there are to be are in step, and refused otherwise.
+pub const JOIN_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// How long a leader waits for members that are to go to receive the last that is meant for them. Beyond it their clients are
+/// hung up without it.
+pub const PARTING_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// How long another member may take to say whether it knows this one. Beyond it it counts as one that is not there.
+pub const STANDING_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// How long another member may take to say what it has, to one with a new log. Beyond it that one goes on without, and asks again.
+pub const RECALL_WAIT_MAX: Duration = Duration::from_millis(300);
+
 /// How long a member that leaves waits for what its clients have proposed to be applied. Beyond it the rest is lost, or
 /// not: whoever proposed it has gone without an answer.
 pub const DRAIN_WAIT_MAX: Duration = Duration::from_secs(2);
@@ -124,6 +180,9 @@ pub const APPEND_BYTES_MAX: usize = 1 << 20;
 /// committed entry is ever unreadable.
 pub const PEER_MESSAGE_BYTES_MAX: usize = 64 << 20;
 
+/// Members about whom it is remembered when was last complained. Beyond it nothing is said about others for a minute.
+pub const COMPLAINTS_ABOUT_MAX: usize = 64;
+
 /// Bytes of newest log entries kept in memory. Older ones are read from disk.
 pub const LOG_CACHE_BYTES_MAX: usize = 64 << 20;
 
@@ -141,11 +200,23 @@ pub const PERSIST_BATCHES_MAX: usize = 1_024;
 /// What is over waits for the next.
 pub const PERSIST_RECORDS_PER_WRITE_MAX: usize = 16_384;
 
+/// Bytes of records that are written behind in one write, with the same consequence: each child of a large znode that is
+/// made or deleted writes the parent anew, data and all.
+pub const PERSIST_BYTES_PER_WRITE_MAX: usize = 8 << 20;
+
 /// Bytes of one piece of a snapshot on its way to a member.
 pub const SNAPSHOT_CHUNK_BYTES: usize = 512 << 10;
 
 /// Pieces of a snapshot that are read ahead of the network. At the bound no more is read.
 pub const SNAPSHOT_CHUNKS_AHEAD_MAX: usize = 4;
+
+/// Bytes of a text that says the limits or the usage of a quota: those that ZooKeeper writes take a hundred or so. It is read
+/// with every write that it counts, so a longer one is taken for no such text.
+pub const QUOTA_TEXT_BYTES_MAX: usize = 1_024;
+
+/// Containers and TTL znodes that are looked at under one hold of the replica's lock for those that have had their time.
+/// The rest takes the lock again.
+pub const REAPER_ZNODES_PER_LOCK_MAX: usize = 1_024;
 
 /// Transactions applied under one hold of the replica's lock; readers get their turn in between.
 pub const APPLY_TRANSACTIONS_PER_LOCK_MAX: usize = 256;
@@ -192,3 +263,12 @@ pub const WATCHES_PER_SESSION_MAX: usize = 1 << 17;
 /// Bytes that the watches of all sessions are reckoned to take, with the same consequence and under the same condition
 /// as [`WATCHES_PER_SESSION_MAX`]: some four million of them.
 pub const WATCHES_BYTES_MAX: u64 = 512 << 20;
+
+/// Watches of one session of which all members remember that its client has taken them away since it came back. Beyond
+/// it the oldest is forgotten: if it was set at a home that is late to report it, it comes back. Like the history, this is
+/// part of the replicated world.
+pub const REMOVED_WATCHES_PER_SESSION_MAX: usize = 1_024;
+
+/// Bytes that those of all sessions are reckoned to take, with the same consequence and under the same condition as
+/// [`REMOVED_WATCHES_PER_SESSION_MAX`]: some half a million of them. They are among those of [`WATCHES_BYTES_MAX`].
+pub const REMOVED_WATCHES_BYTES_MAX: u64 = 64 << 20;

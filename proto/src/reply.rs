@@ -4,6 +4,12 @@ use bytes::Bytes;
 
 use crate::{Acl, Code, Id, OpCode, Stat, Text, ZnodePath};
 
+/// Bytes that one name in a list is reckoned to take, besides its text.
+const NAME_BYTES: usize = 32;
+
+/// Bytes that an answer is reckoned to take besides what it holds.
+const ANSWER_BYTES: usize = 128;
+
 /// The body of an answer; a refusal is a [`Code`] instead.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
@@ -36,8 +42,8 @@ pub enum Reply {
         /// Why.
         code: Code,
     },
-    /// The path that a sync named.
-    Synced(Text),
+    /// The path that a sync named, which may be null.
+    Synced(Option<Text>),
     /// Whole paths.
     Ephemerals(Vec<ZnodePath>),
     /// A number of znodes.
@@ -46,6 +52,30 @@ pub enum Reply {
     NoError,
     /// A SASL token; `None` when there is nothing to say.
     Token(Option<Bytes>),
+    /// A refusal that has a body: a SASL token that says nothing.
+    SaslRefused(Code),
     /// Identities of the connection.
     Identities(Vec<Id>),
+}
+
+impl Reply {
+    /// Bytes that the answer is reckoned to take, in memory and on the wire, where it does not share them with the world:
+    /// rather more than less, to keep answers within bounds.
+    pub fn reckoned_bytes(&self) -> usize {
+        ANSWER_BYTES
+            + match self {
+                Self::Data(data, _) => data.as_ref().map_or(0, Bytes::len),
+                Self::Children(names) | Self::ChildrenStat(names, _) | Self::Ephemerals(names) => {
+                    names.iter().map(|path| path.len() + NAME_BYTES).sum()
+                }
+                Self::Acl(list, _) => {
+                    list.iter().map(|acl| acl.id.scheme.len() + acl.id.id.len() + 2 * NAME_BYTES).sum()
+                }
+                Self::Multi(results) => results
+                    .iter()
+                    .map(|(_, result)| result.as_ref().map_or(ANSWER_BYTES, Self::reckoned_bytes))
+                    .sum(),
+                _ => 0,
+            }
+    }
 }

@@ -41,8 +41,8 @@ pub enum OpCode {
 }
 
 impl OpCode {
-    /// The operation with this number, if a client may send it. Of ZooKeeper's internal numbers -10 (createSession)
-    /// and 20 (deleteContainer) are missing here on purpose: from the network they are unknown.
+    /// The operation with this number, if a client may send it. ZooKeeper's internal numbers are missing here on purpose:
+    /// see [`is_internal`](Self::is_internal).
     pub const fn from_wire(number: i32) -> Option<Self> {
         Some(match number {
             1 => Self::Create,
@@ -82,6 +82,13 @@ impl OpCode {
     pub const fn to_wire(self) -> i32 {
         self as i32
     }
+
+    /// Whether it is the number of an operation that ZooKeeper's members ask of each other, createSession or
+    /// deleteContainer. ZooKeeper takes them from anybody, and looks at no ACL (PROTOCOL, section "Malformed and unknown
+    /// input").
+    pub const fn is_internal(number: i32) -> bool {
+        matches!(number, -10 | 20)
+    }
 }
 
 /// A request, sorted by the road it takes through the server.
@@ -93,11 +100,13 @@ pub enum Request {
     /// Is answered from the member's own world.
     Read(Read),
     /// Is answered when this member has seen all that was committed before the request arrived.
-    Sync(Text),
+    Sync(Option<Text>),
     /// Says that the client lives.
     Ping,
     /// Adds an identity to the connection.
     Auth(Auth),
+    /// Goes on with the exchange by which a user proves a password.
+    Sasl(Bytes),
     /// Registers again the watches that a returning client still waits for.
     SetWatches(SetWatches),
     /// Registers a persistent watch.
@@ -120,6 +129,9 @@ pub enum Request {
     WhoAmI,
     /// An operation that is not served, known or unknown.
     Unserved(i32),
+    /// An operation that ZooKeeper's members ask of each other: no client library sends it, so whoever does is up to
+    /// something.
+    Internal,
 }
 
 /// A request that is answered from the member's own world and changes nothing but watches.
@@ -182,10 +194,28 @@ pub enum Write {
         path: Text,
         version: Version,
     },
+    /// Asks for other members. Stands alone only.
+    Reconfig(Reconfig),
     /// Creates, deletes, writes and checks, all or none.
     Multi(Vec<Write>),
     CloseSession,
 }
+
+/// A request for other members (PROTOCOL, section "`/zookeeper/config` and reconfig").
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reconfig {
+    /// Members that join or are described anew: `server.N=...`, parted by commas.
+    pub joining: Option<Text>,
+    /// Numbers of members that leave, parted by commas.
+    pub leaving: Option<Text>,
+    /// All members there are to be, parted by commas or line ends; if it is given, the other two count for nothing.
+    pub members: Option<Text>,
+    /// The version of the configuration that is to be replaced, or -1 for whatever stands there.
+    pub version: i64,
+}
+
+/// Longest time to live of a znode, in milliseconds: what ZooKeeper has bits for.
+pub const TTL_MAX_MS: i64 = (1 << 40) - 1;
 
 /// A request for a new znode.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -200,6 +230,8 @@ pub struct Create {
     pub flags: i32,
     /// Time to live in milliseconds, where the operation carries one.
     pub ttl: Option<i64>,
+    /// Whether the operation is the one that makes containers, whatever the flags say.
+    pub container: bool,
     /// Whether the reply carries the Stat: all but the oldest form do.
     pub with_stat: bool,
 }
@@ -207,27 +239,46 @@ pub struct Create {
 /// What a created znode is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CreateMode {
-    /// Whether it goes when its session goes.
-    pub ephemeral: bool,
+    /// How long it stays.
+    pub stay: Stay,
     /// Whether the parent's counter is added to its name.
     pub sequential: bool,
 }
 
+/// How long a created znode stays, if nobody deletes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stay {
+    /// For ever.
+    Persistent,
+    /// Until its session goes.
+    Ephemeral,
+    /// Until its last child has gone.
+    Container,
+    /// Until it has had no children and was not written for so many milliseconds.
+    Ttl(i64),
+}
+
 impl Create {
-    /// What is to be created (PROTOCOL, section "Create flags"). Flags 4 through the ordinary opcodes mean a plain
-    /// persistent znode, as in ZooKeeper.
+    /// What is to be created (PROTOCOL, section "Create flags"), if TTL znodes are served or not. Flags 4 through the
+    /// ordinary opcodes mean a plain persistent znode, as in ZooKeeper.
     ///
     /// # Errors
-    /// [`Code::BadArguments`] for flags that no create has, [`Code::Unimplemented`] for the TTL kinds.
-    pub const fn mode(&self) -> Result<CreateMode, Code> {
-        match self.flags {
-            0 | 4 => Ok(CreateMode { ephemeral: false, sequential: false }),
-            1 => Ok(CreateMode { ephemeral: true, sequential: false }),
-            2 => Ok(CreateMode { ephemeral: false, sequential: true }),
-            3 => Ok(CreateMode { ephemeral: true, sequential: true }),
-            5 | 6 => Err(Code::Unimplemented),
-            _ => Err(Code::BadArguments),
-        }
+    /// In this order: [`Code::BadArguments`] for flags that no create has, [`Code::Unimplemented`] for a TTL kind where
+    /// there is none, [`Code::BadArguments`] for a time to live that this kind cannot have.
+    pub const fn mode(&self, has_ttl_kinds: bool) -> Result<CreateMode, Code> {
+        let (stay, sequential) = match (self.flags, self.ttl) {
+            (5 | 6, _) if !has_ttl_kinds => return Err(Code::Unimplemented),
+            (5 | 6, Some(ttl @ 1..=TTL_MAX_MS)) => (Stay::Ttl(ttl), self.flags == 6),
+            // The operation that carries a time to live makes no other kinds. ZooKeeper lets one below 0 pass here, and
+            // its members then stop over it.
+            (5 | 6, _) | (0..=4, Some(_)) => return Err(Code::BadArguments),
+            (0 | 4, None) => (Stay::Persistent, false),
+            (1, None) => (Stay::Ephemeral, false),
+            (2, None) => (Stay::Persistent, true),
+            (3, None) => (Stay::Ephemeral, true),
+            _ => return Err(Code::BadArguments),
+        };
+        Ok(CreateMode { stay: if self.container { Stay::Container } else { stay }, sequential })
     }
 }
 
@@ -283,4 +334,54 @@ pub struct Greeting {
     /// Whether a member that serves reads only would do; `None` if the client does not know the question, and
     /// then must not be sent the answer either.
     pub read_only: Option<bool>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(flags: i32, ttl: Option<i64>, container: bool, expected: Result<(Stay, bool), Code>) {
+        let path = Text::from_static("/a");
+        let create = Create { path, data: None, acl: None, flags, ttl, container, with_stat: true };
+        let mode = create.mode(true).map(|mode| (mode.stay, mode.sequential));
+        assert_eq!(mode, expected, "flags {flags}, ttl {ttl:?}, container {container}");
+    }
+
+    #[test]
+    fn flags_and_operation_say_what_is_created() {
+        check(0, None, false, Ok((Stay::Persistent, false)));
+        check(1, None, false, Ok((Stay::Ephemeral, false)));
+        check(2, None, false, Ok((Stay::Persistent, true)));
+        check(3, None, false, Ok((Stay::Ephemeral, true)));
+        check(4, None, false, Ok((Stay::Persistent, false)));
+        check(0, None, true, Ok((Stay::Container, false)));
+        check(1, None, true, Ok((Stay::Container, false)));
+        check(3, None, true, Ok((Stay::Container, true)));
+        check(5, Some(1), false, Ok((Stay::Ttl(1), false)));
+        check(6, Some(TTL_MAX_MS), false, Ok((Stay::Ttl(TTL_MAX_MS), true)));
+        for (flags, ttl) in [(5, Some(0)), (5, Some(-1)), (6, Some(TTL_MAX_MS + 1)), (5, None), (0, Some(1))]
+        {
+            check(flags, ttl, false, Err(Code::BadArguments));
+        }
+        check(5, None, true, Err(Code::BadArguments));
+        for flags in [-1, 7, i32::MIN] {
+            check(flags, None, false, Err(Code::BadArguments));
+            check(flags, Some(1), false, Err(Code::BadArguments));
+        }
+    }
+
+    #[test]
+    fn where_there_is_no_ttl_that_is_said_first_but_for_unknown_flags() {
+        let path = Text::from_static("/a");
+        let create =
+            Create { path, data: None, acl: None, flags: 5, ttl: None, container: false, with_stat: true };
+        assert_eq!(create.mode(false), Err(Code::Unimplemented));
+        assert_eq!(
+            Create { flags: 6, ttl: Some(-5), ..create.clone() }.mode(false),
+            Err(Code::Unimplemented)
+        );
+        assert_eq!(Create { flags: 7, ..create.clone() }.mode(false), Err(Code::BadArguments));
+        assert_eq!(Create { flags: 0, ttl: Some(5), ..create }.mode(false), Err(Code::BadArguments));
+    }
 }

@@ -26,28 +26,28 @@ pub fn read_greeting(frame: Bytes) -> Result<Greeting, Malformed> {
     Ok(Greeting { last_zxid, timeout_ms, session, password, read_only })
 }
 
-/// Writes the frame that welcomes a client. `knows_read_only` says whether the greeting carried the `readOnly`
-/// byte: the answer carries it exactly then, because clients read an answer of fixed length.
+/// Writes the frame that welcomes a client. `read_only` says whether it may only read; it is `None` if the greeting did
+/// not carry the `readOnly` byte: the answer carries it exactly then, because clients read an answer of fixed length.
 pub fn write_welcome(
     out: &mut BytesMut,
     session: SessionId,
     password: &[u8; PASSWORD_BYTES],
     timeout_ms: i32,
-    knows_read_only: bool,
+    read_only: Option<bool>,
 ) {
     frame::put(out, |out| {
         out.int(0);
         out.int(timeout_ms);
         out.long(session.to_wire());
         out.buffer(Some(password));
-        if knows_read_only {
-            out.boolean(false);
+        if let Some(read_only) = read_only {
+            out.boolean(read_only);
         }
     });
 }
 
 /// Writes the frame that tells a client that its session is gone (or that its password is wrong: the two are not
 /// told apart).
-pub fn write_refusal(out: &mut BytesMut, knows_read_only: bool) {
-    write_welcome(out, SessionId::NONE, &[0; PASSWORD_BYTES], 0, knows_read_only);
+pub fn write_refusal(out: &mut BytesMut, read_only: Option<bool>) {
+    write_welcome(out, SessionId::NONE, &[0; PASSWORD_BYTES], 0, read_only);
 }

@@ -12,6 +12,11 @@ pub struct Overlong {
     pub max: usize,
 }
 
+/// Bytes of the next frame, whether it has all arrived or not; `None` if its length has not, or cannot be one.
+pub fn announced(buffer: &[u8]) -> Option<usize> {
+    usize::try_from(i32::from_be_bytes(*buffer.first_chunk()?)).ok()
+}
+
 /// Takes the next whole frame off the front of `buffer`, its length not included; `None` if it has not all arrived.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 use super::read::{Malformed, Reader};
 use super::write::Writer;
-use crate::request::{Read, Write};
+use crate::request::{Create, Read, Write};
 use crate::{Code, OpCode, Reply};
 
 /// Reads operations up to the end marker. Only `done` decides where the end is.
@@ -35,16 +35,35 @@ pub(super) fn read_writes(reader: &mut Reader) -> Result<Vec<Write>, Malformed> 
             | OpCode::CreateTtl
             | OpCode::Delete
             | OpCode::SetData
-            | OpCode::Check => super::request::read_write_record(op, reader)?,
+            | OpCode::Check => {
+                let path = reader.text()?;
+                super::request::read_write_record(op, path, reader)?
+            }
             _ => return Err(Malformed),
         };
-        match &write {
-            // Bad flags inside a multi make the whole of it malformed; the TTL kinds need their own opcode.
-            Write::Create(create) if !(0..=6).contains(&create.flags) => Err(Malformed),
-            Write::Create(create) if create.flags >= 5 && create.ttl.is_none() => Err(Malformed),
+        match write {
+            Write::Create(create) => Ok(Write::Create(in_multi(op, create)?)),
             _ => Ok(write),
         }
     })
+}
+
+/// What a create means inside a multi, where ZooKeeper looks at the flags once more (PROTOCOL, section "multi, Request").
+fn in_multi(op: OpCode, create: Create) -> Result<Create, Malformed> {
+    match (op, create.flags) {
+        (OpCode::CreateTtl, 5 | 6) => Ok(create),
+        // What carries a time to live that its kind has not is an ordinary create, and flags that nobody knows are refused
+        // where it is performed.
+        (OpCode::CreateTtl, flags) => {
+            Ok(Create { ttl: None, container: flags == 4, with_stat: flags == 4, ..create })
+        }
+        // The others make the whole of it malformed if their flags are unknown, or of a kind that needs a time to live.
+        // And so does an ACL that is null.
+        _ if create.acl.is_none() => Err(Malformed),
+        (_, 4) => Ok(Create { container: true, with_stat: true, ..create }),
+        (_, 0..=3) => Ok(create),
+        _ => Err(Malformed),
+    }
 }
 
 /// Reads the operations of a multiRead: getData and getChildren, whose watch flags mean nothing here.

@@ -12,10 +12,14 @@ const NOTIFICATION: i32 = -1;
 /// The state that every notification carries: the connection is up.
 const SYNC_CONNECTED: i32 = 3;
 
-/// Writes the frame that answers request `xid`. A refusal has no body.
+/// Writes the frame that answers request `xid`. A refusal has no body, but for that of a SASL token.
 pub fn write_reply(out: &mut BytesMut, xid: Xid, zxid: Zxid, result: &Result<Reply, Code>) {
     frame::put(out, |out| {
-        header(out, xid.get(), zxid.to_wire(), result.as_ref().map_or_else(|code| code.to_wire(), |_| 0));
+        let err = match result {
+            Err(code) | Ok(Reply::SaslRefused(code)) => code.to_wire(),
+            Ok(_) => 0,
+        };
+        header(out, xid.get(), zxid.to_wire(), err);
         if let Ok(reply) = result {
             write_body(out, reply);
         }
@@ -66,7 +70,7 @@ pub(super) fn write_body(out: &mut BytesMut, reply: &Reply) {
         Reply::MultiFailed { operations, failing, code } => {
             multi::write_failure(out, *operations, *failing, *code);
         }
-        Reply::Synced(path) => out.text(path),
+        Reply::Synced(path) => out.buffer(path.as_deref().map(str::as_bytes)),
         Reply::Ephemerals(paths) => {
             out.count(paths.len());
             for path in paths {
@@ -75,6 +79,7 @@ pub(super) fn write_body(out: &mut BytesMut, reply: &Reply) {
         }
         Reply::Count(count) => out.int(*count),
         Reply::NoError => out.int(0),
+        Reply::SaslRefused(_) => out.buffer(None),
         Reply::Token(token) => out.buffer(token.as_deref()),
         Reply::Identities(ids) => {
             out.count(ids.len());

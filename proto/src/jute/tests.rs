@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::read::Reader;
 use super::request::{read_body, read_header, read_write};
 use super::{Malformed, connect, frame, reply};
-use crate::request::{Auth, Create, Greeting, Read, Request, SetWatches, WatcherType, Write};
+use crate::request::{Auth, Create, Greeting, Read, Reconfig, Request, SetWatches, WatcherType, Write};
 use crate::{
     Acl, Code, EventKind, Id, OpCode, Permissions, Reply, SessionId, Stat, Text, Version, Xid, ZnodePath,
     Zxid,
@@ -128,7 +128,8 @@ fn requests() -> Vec<(OpCode, Vec<u8>, Request)> {
             ]),
             Request::Read(Read::MultiRead(reads)),
         ),
-        (OpCode::Sync, text("/a"), Request::Sync(a.clone())),
+        (OpCode::Sync, text("/a"), Request::Sync(Some(a.clone()))),
+        (OpCode::Sync, null(), Request::Sync(None)),
         (
             OpCode::Auth,
             all([int(0), text("digest"), text("alice:secret")]),
@@ -167,12 +168,14 @@ fn writes() -> Vec<(OpCode, Vec<u8>, Write)> {
         acl: Some(vec![Acl::open()]),
         flags: 3,
         ttl: None,
+        container: false,
         with_stat: false,
     };
     let create_bytes = all([text("/a"), text("xy"), open_acl(), int(3)]);
     let bare = Create { data: None, acl: None, ..create.clone() };
     let empty = Create { data: Some(Bytes::new()), acl: Some(Vec::new()), ..create.clone() };
     let with_stat = Create { with_stat: true, ..create.clone() };
+    let container = Create { container: true, ..with_stat.clone() };
     let ttl = Create { flags: 5, ttl: Some(60_000), ..with_stat.clone() };
     let (a, version) = (Text::from_static("/a"), Version::new(7));
     let delete = Write::Delete { path: a.clone(), version };
@@ -180,7 +183,7 @@ fn writes() -> Vec<(OpCode, Vec<u8>, Write)> {
     let operations = vec![
         Write::Create(create.clone()),
         Write::Create(with_stat.clone()),
-        Write::Create(with_stat.clone()),
+        Write::Create(container.clone()),
         Write::Create(ttl.clone()),
         delete.clone(),
         Write::SetData { path: a.clone(), data: None, version: Version::ANY },
@@ -192,7 +195,7 @@ fn writes() -> Vec<(OpCode, Vec<u8>, Write)> {
         (OpCode::Create, all([text("/a"), null(), null(), int(3)]), Write::Create(bare)),
         (OpCode::Create, all([text("/a"), text(""), int(0), int(3)]), Write::Create(empty)),
         (OpCode::Create2, create_bytes.clone(), Write::Create(with_stat.clone())),
-        (OpCode::CreateContainer, create_bytes.clone(), Write::Create(with_stat)),
+        (OpCode::CreateContainer, create_bytes.clone(), Write::Create(container)),
         (OpCode::CreateTtl, ttl_bytes.clone(), Write::Create(ttl)),
         (OpCode::Delete, all([text("/a"), int(7)]), delete),
         (
@@ -313,6 +316,10 @@ fn malformed_is() {
     // A path that is null.
     request(OpCode::GetData, all([null(), byte(0)]));
     write(OpCode::Delete, all([null(), int(-1)]));
+    write(OpCode::Create, all([null(), null(), open_acl(), int(0)]));
+    // An ACL that is null, inside a multi.
+    let create = all([text("/a"), null(), null(), int(0)]);
+    write(OpCode::Multi, all([multi_header(1, 0, -1), create, multi_header(-1, 1, -1)]));
     // A length that is negative, or more than there is.
     request(OpCode::Sync, all([int(-2), byte(0)]));
     request(OpCode::Sync, all([int(i32::MAX), byte(0)]));
@@ -348,6 +355,32 @@ fn malformed_is() {
     write(OpCode::Ping, Vec::new());
 }
 
+/// Where ZooKeeper comes to judge something else before it trips over them, or never looks at them.
+#[test]
+fn some_nulls_are_read() {
+    let Ok(Write::Create(create)) =
+        read_write(OpCode::Create, all([null(), null(), open_acl(), int(7)]).into())
+    else {
+        panic!("flags that no create has come before a path that is null");
+    };
+    assert_eq!((&*create.path, create.mode(true)), ("", Err(Code::BadArguments)));
+    let read = |op: OpCode, body: Vec<u8>| read_body(op.to_wire(), body.into());
+    let path = Text::new();
+    assert_eq!(
+        read(OpCode::AddWatch, all([null(), int(1)])),
+        Ok(Request::AddWatch { path: path.clone(), recursive: true })
+    );
+    assert_eq!(
+        read(OpCode::RemoveWatches, all([null(), int(3)])),
+        Ok(Request::FindWatches { path, kind: WatcherType::Any, remove: true })
+    );
+    // Nobody is let in by a scheme or by credentials that are null.
+    for body in [all([int(0), null(), text("ann:a")]), all([int(0), text("digest"), null()])] {
+        let read = read(OpCode::Auth, body.clone());
+        assert!(matches!(read, Ok(Request::Auth(auth)) if auth.scheme.is_empty()), "{body:?}");
+    }
+}
+
 #[test]
 fn text_is_read_as_java_reads_it() {
     let read = |bytes: Vec<u8>| Reader::new(bytes.into()).text().map(|text| text.to_string());
@@ -366,10 +399,23 @@ fn text_is_read_as_java_reads_it() {
 }
 
 #[test]
+fn a_reconfig_is_read() {
+    let body = all([null(), text("3,4"), null(), long(0x10)]);
+    let leaving = Reconfig { joining: None, leaving: Some("3,4".into()), members: None, version: 16 };
+    assert_eq!(read_write(OpCode::Reconfig, body.into()), Ok(Write::Reconfig(leaving)));
+    assert_eq!(read_write(OpCode::Reconfig, all([null(), null(), null(), int(1)]).into()), Err(Malformed));
+    let inside = all([multi_header(16, 0, -1), null(), null(), null(), long(-1), multi_header(-1, 1, -1)]);
+    assert_eq!(read_write(OpCode::Multi, inside.into()), Err(Malformed), "it stands alone only");
+}
+
+#[test]
 fn what_is_not_served_is_named() {
-    // Internal numbers, those that nobody knows, and those that are known and not there yet.
-    for op in [-10, -1, 0, 10, 20, 71, 500, 13, 16, 19, 21, 102] {
+    // Numbers that nobody knows, and those that are known and not there yet.
+    for op in [-1, 0, 10, 71, 500, 13] {
         assert_eq!(read_body(op, Bytes::from_static(b"anything")), Ok(Request::Unserved(op)), "{op}");
+    }
+    for op in [-10, 20] {
+        assert_eq!(read_body(op, Bytes::new()), Ok(Request::Internal), "{op}");
     }
     for op in -200..=600 {
         assert!(OpCode::from_wire(op).is_none_or(|code| code.to_wire() == op), "{op}");
@@ -416,23 +462,24 @@ fn greetings_are_read_in_both_forms() {
 
 #[test]
 fn the_answer_to_a_greeting_has_the_length_that_the_client_expects() {
-    let welcome = |knows| {
+    let welcome = |read_only| {
         let mut out = BytesMut::new();
-        connect::write_welcome(&mut out, SessionId::from_wire(5), &[7; 16], 30_000, knows);
+        connect::write_welcome(&mut out, SessionId::from_wire(5), &[7; 16], 30_000, read_only);
         out.to_vec()
     };
     let body = all([int(0), int(30_000), long(5), int(16), vec![7; 16]]);
-    assert_eq!(welcome(false), all([int(36), body.clone()]));
-    assert_eq!(welcome(true), all([int(37), body, byte(0)]));
+    assert_eq!(welcome(None), all([int(36), body.clone()]));
+    assert_eq!(welcome(Some(false)), all([int(37), body.clone(), byte(0)]));
+    assert_eq!(welcome(Some(true)), all([int(37), body, byte(1)]));
 
-    let refusal = |knows| {
+    let refusal = |read_only| {
         let mut out = BytesMut::new();
-        connect::write_refusal(&mut out, knows);
+        connect::write_refusal(&mut out, read_only);
         out.to_vec()
     };
     let body = all([int(0), int(0), long(0), int(16), vec![0; 16]]);
-    assert_eq!(refusal(false), all([int(36), body.clone()]));
-    assert_eq!(refusal(true), all([int(37), body, byte(0)]));
+    assert_eq!(refusal(None), all([int(36), body.clone()]));
+    assert_eq!(refusal(Some(false)), all([int(37), body, byte(0)]));
 }
 
 // --- replies ----------------------------------------------------------------------------------------------------
@@ -463,7 +510,8 @@ fn replies_are_written() {
     check_body(&Reply::Children(Vec::new()), &int(0));
     check_body(&Reply::ChildrenStat(children.clone(), stat()), &all([names, stat_bytes()]));
     check_body(&Reply::Acl(vec![acl], stat()), &all([acl_bytes, stat_bytes()]));
-    check_body(&Reply::Synced(Text::from_static("no path")), &text("no path"));
+    check_body(&Reply::Synced(Some(Text::from_static("no path"))), &text("no path"));
+    check_body(&Reply::Synced(None), &null());
     check_body(&Reply::Ephemerals(children), &all([int(2), text("/a/x"), text("/a/yz")]));
     check_body(&Reply::Count(7), &int(7));
     check_body(&Reply::NoError, &int(0));
@@ -616,4 +664,29 @@ fn the_numbers_of_refusals_are_the_protocol_s() {
     for (code, number) in table {
         assert_eq!(code.to_wire(), number, "{code:?}");
     }
+}
+
+#[test]
+fn a_multi_looks_at_the_flags_of_a_create_again() {
+    #[track_caller]
+    fn check(op: OpCode, flags: i32, ttl: Option<i64>, container: bool, with_stat: bool) {
+        let mut record = all([text("/a"), null(), open_acl(), int(flags)]);
+        if op == OpCode::CreateTtl {
+            record.extend(long(9));
+        }
+        let body = all([multi_header(op.to_wire(), 0, -1), record, multi_header(-1, 1, -1)]);
+        let Ok(Write::Multi(operations)) = read_write(OpCode::Multi, body.into()) else {
+            panic!("{op:?} with flags {flags} is malformed");
+        };
+        let [Write::Create(create)] = &operations[..] else { panic!("{operations:?}") };
+        let found = (create.flags, create.ttl, create.container, create.with_stat);
+        assert_eq!(found, (flags, ttl, container, with_stat), "{op:?}");
+    }
+    check(OpCode::Create, 4, None, true, true);
+    check(OpCode::Create2, 4, None, true, true);
+    check(OpCode::CreateContainer, 1, None, true, true);
+    check(OpCode::CreateTtl, 6, Some(9), false, true);
+    check(OpCode::CreateTtl, 1, None, false, false);
+    check(OpCode::CreateTtl, 4, None, true, true);
+    check(OpCode::CreateTtl, 99, None, false, false);
 }
