@@ -3,7 +3,9 @@
 use std::fmt;
 
 use proto::request::Write;
-use proto::{Attachment, Id, MemberId, OpCode, Seq, SessionId, Text, ZnodePath, Zxid};
+use proto::{Attachment, ClusterId, Code, Id, MemberId, OpCode, Seq, SessionId, Text, ZnodePath, Zxid};
+
+use crate::rules::Rules;
 
 /// Milliseconds since the epoch, as the leader stamped them.
 pub type Millis = i64;
@@ -16,6 +18,8 @@ pub const PASSWORD_BYTES: usize = 16;
 pub struct Command {
     /// When the leader put it into the log. The world's clock never runs backwards, whatever stands here.
     pub time: Millis,
+    /// What the leader's configuration decides about it.
+    pub rules: Rules,
     /// What is to be done.
     pub act: Act,
 }
@@ -95,12 +99,42 @@ pub enum Act {
         /// What the client is known to have received: one-shot watches that were spent until then are done with.
         seen: Zxid,
     },
+    /// Who the members are, for clients to read at `/zookeeper/config`. Takes a zxid if it is news to whoever has read
+    /// there before; the first time it is what the world begins with.
+    Ensemble {
+        /// One line for each member, `server.1=…`, in order of their numbers and without line ends.
+        lines: Vec<Text>,
+    },
+    /// Which ensemble this is. The first leader says so, and it holds for ever: a world that has a name keeps it.
+    Name {
+        /// Drawn by the leader.
+        cluster: ClusterId,
+    },
+    /// The leader has done what a session had asked for of the members, or has found that it cannot be done.
+    Reconfigured {
+        /// Who had asked.
+        session: SessionId,
+        /// Over which attachment.
+        attachment: Attachment,
+        /// With which of its writes.
+        seq: Seq,
+        /// Why not, if it cannot be done.
+        refusal: Option<Code>,
+    },
     /// The leader has not heard of a session for longer than its timeout.
     Expire {
         /// Which session.
         session: SessionId,
         /// The attachment that the leader means to end: if the session has been attached since, it lives on.
         attachment: Attachment,
+    },
+    /// The leader has found a container or TTL znode that seems to have had its time. Whether it still is so is found out
+    /// where this is applied: children may have come, or somebody may have written it.
+    Reap {
+        /// Which znode.
+        path: ZnodePath,
+        /// After how many milliseconds a container goes that never had a child; 0 for never.
+        never_used_ms: Millis,
     },
 }
 

@@ -4,7 +4,7 @@
 //! records does not matter. The hash is one with a published definition and no seed, because members that compare
 //! it may be of different releases.
 
-use proto::Acl;
+use proto::{Acl, ClusterId};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::history::HistoryRecord;
@@ -12,21 +12,40 @@ use crate::image::{Record, ZnodeRecord};
 use crate::outcome::ChangeKind;
 use crate::session::Session;
 use crate::watch::WatchRecord;
+use crate::znode::Kind;
+
+/// The checksum of records that come one by one, from wherever they are kept. Of all records of a world it is that of the
+/// world, in whatever order they come.
+#[derive(Debug, Default)]
+pub struct Digest {
+    line: Line,
+    sum: u64,
+}
+
+impl Digest {
+    /// Adds a record.
+    pub fn add(&mut self, record: &Record) {
+        self.line.0.clear();
+        self.line.record(record);
+        self.sum = self.sum.wrapping_add(xxh3_64(&self.line.0));
+    }
+
+    /// The checksum of what was added.
+    pub const fn get(&self) -> u64 {
+        self.sum
+    }
+}
 
 /// The checksum of these records.
 pub(crate) fn of(records: impl Iterator<Item = Record>) -> u64 {
-    let mut line = Line(Vec::new());
-    let mut sum = 0_u64;
-    for record in records {
-        line.0.clear();
-        line.record(&record);
-        sum = sum.wrapping_add(xxh3_64(&line.0));
-    }
-    sum
+    let mut digest = Digest::default();
+    records.for_each(|record| digest.add(&record));
+    digest.get()
 }
 
 /// The bytes of one record that are hashed: every field, in a form that no two different records share. They are
 /// seen by nobody and kept nowhere.
+#[derive(Debug, Default)]
 struct Line(Vec<u8>);
 
 impl Line {
@@ -37,6 +56,7 @@ impl Line {
                 self.number(world.last_zxid.get());
                 self.signed(world.now);
                 self.number(world.forgotten.get());
+                self.number(world.cluster.map_or(0, ClusterId::get));
             }
             Record::Session(session) => {
                 self.0.push(1);
@@ -53,6 +73,15 @@ impl Line {
             Record::Watch(record) => {
                 self.0.push(4);
                 self.watch(record);
+            }
+            Record::Reconfiguration(record) => {
+                self.0.push(5);
+                self.signed(record.session.to_wire());
+                self.number(record.attachment.get());
+                self.number(record.seq.get());
+                for line in &record.lines {
+                    self.bytes(line.as_bytes());
+                }
             }
         }
     }
@@ -92,11 +121,16 @@ impl Line {
         for count in [znode.version, znode.aversion, znode.created] {
             self.signed(i64::from(count));
         }
-        match znode.kind.owner() {
-            None => self.0.push(0),
-            Some(owner) => {
+        match znode.kind {
+            Kind::Persistent => self.0.push(0),
+            Kind::Ephemeral(owner) => {
                 self.0.push(1);
                 self.signed(owner.to_wire());
+            }
+            Kind::Container => self.0.push(2),
+            Kind::Ttl(ttl) => {
+                self.0.push(3);
+                self.signed(ttl);
             }
         }
     }
@@ -135,6 +169,13 @@ impl Line {
                     self.signed(i64::from(spent.kind.to_wire()));
                 }
             }
+        }
+        for removed in &record.removed {
+            // No kind of watch has this number.
+            self.0.push(0);
+            self.0.push(removed.kind as u8);
+            self.number(removed.by.attachment.get());
+            self.number(removed.by.number);
         }
     }
 

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
-use proto::{Acl, SessionId, Text, ZnodePath, Zxid};
+use proto::{Acl, ClusterId, SessionId, Text, ZnodePath, Zxid};
 
 use crate::command::Millis;
+use crate::ensemble::{Reconfiguration, Underway};
 use crate::history::{History, HistoryBounds, HistoryRecord};
 use crate::session::{Session, Sessions};
 use crate::tree::{RESERVED, Tree};
-use crate::watch::{ArmedWatch, WatchRecord, Watches};
+use crate::watch::{ArmedWatch, RemovedWatch, WatchRecord, Watches};
 use crate::znode::{Kind, Newest, Znode};
 
 /// Room that is made before a record has been seen, in znodes. An iterator that promises more is believed as it goes.
@@ -33,6 +34,8 @@ pub enum Key {
     History(Zxid),
     /// What a session waits for at a path.
     Watch(SessionId, ZnodePath),
+    /// The change of members that is under way.
+    Reconfiguration,
 }
 
 /// One piece of the world.
@@ -48,6 +51,8 @@ pub enum Record {
     History(HistoryRecord),
     /// What a session waits for at a path.
     Watch(WatchRecord),
+    /// The change of members that is under way, if one is.
+    Reconfiguration(Reconfiguration),
 }
 
 impl Record {
@@ -59,6 +64,7 @@ impl Record {
             Self::Znode(znode) => Key::Znode(znode.path.clone()),
             Self::History(history) => Key::History(history.zxid),
             Self::Watch(record) => Key::Watch(record.session, record.path.clone()),
+            Self::Reconfiguration(_) => Key::Reconfiguration,
         }
     }
 }
@@ -72,6 +78,8 @@ pub struct WorldRecord {
     pub now: Millis,
     /// The newest transaction whose changes are not remembered any more.
     pub forgotten: Zxid,
+    /// Which ensemble this is; `None` before its first leader has said so.
+    pub cluster: Option<ClusterId>,
 }
 
 /// A znode, whole. Its children are not listed: their own records name them.
@@ -124,7 +132,8 @@ pub enum Damaged {
     /// A transaction that is remembered changed nothing, or lies outside of what the world says that it remembers.
     #[error("what transaction {0} changed is no part of the history of the image")]
     Unhistorical(Zxid),
-    /// A watch has outlived its session, waits for nothing, or was spent before it was armed.
+    /// A watch has outlived its session, waits for nothing, was spent before it was armed, or was taken away over an
+    /// attachment that is still to come.
     #[error("session {0} cannot have the watch at {1} that stands in the image")]
     Unwatchable(SessionId, ZnodePath),
     /// Two sessions are attached to the same connection.
@@ -139,12 +148,14 @@ pub(crate) fn records(
     sessions: &Sessions,
     history: &History,
     watches: &Watches,
+    reconfiguration: &Underway,
 ) -> impl Iterator<Item = Record> {
     std::iter::once(Record::World(world))
         .chain(sessions.iter().map(|session| Record::Session(session.clone())))
         .chain(tree.iter().map(|(path, znode)| Record::Znode(to_record(path, znode))))
         .chain(history.records().map(Record::History))
         .chain(watches.records().map(Record::Watch))
+        .chain(reconfiguration.get().cloned().map(Record::Reconfiguration))
 }
 
 /// The records of what was touched since this was last asked, in order of keys; `None` for what is gone.
@@ -153,6 +164,7 @@ pub(crate) fn take_changes(
     sessions: &mut Sessions,
     history: &mut History,
     watches: &mut Watches,
+    reconfiguration: &mut Underway,
 ) -> Vec<(Key, Option<Record>)> {
     let mut touched_sessions = sessions.take_touched();
     touched_sessions.sort_unstable();
@@ -173,15 +185,19 @@ pub(crate) fn take_changes(
         let record = watches.get(session, &path).map(Record::Watch);
         (Key::Watch(session, path), record)
     });
-    sessions.chain(znodes).chain(history).chain(watches).collect()
+    let reconfiguration = reconfiguration
+        .take_touched()
+        .then(|| (Key::Reconfiguration, reconfiguration.get().cloned().map(Record::Reconfiguration)));
+    sessions.chain(znodes).chain(history).chain(watches).chain(reconfiguration).collect()
 }
 
 /// The world of these records.
 pub(crate) fn restore(
     records: impl IntoIterator<Item = Record>,
-) -> Result<(WorldRecord, Tree, Sessions, History, Watches), Damaged> {
+) -> Result<(WorldRecord, Tree, Sessions, History, Watches, Underway), Damaged> {
     let (mut world, mut tree, mut sessions) = (None, Tree::empty(), Sessions::default());
     let (mut transactions, mut waiting) = (Vec::new(), Vec::new());
+    let mut reconfiguration = None;
     // Children wait here until all parents are there. Where records come in order of paths, so do these, and each set
     // is built from a sorted run.
     let mut families: HashMap<String, Vec<ZnodePath>, RandomState> = HashMap::default();
@@ -215,6 +231,10 @@ pub(crate) fn restore(
             }
             Record::History(record) => transactions.push(record),
             Record::Watch(record) => waiting.push(record),
+            Record::Reconfiguration(record) => match reconfiguration.replace(record) {
+                None => {}
+                Some(_) => return Err(Damaged::Twice(Key::Reconfiguration)),
+            },
         }
     }
     let world = world.ok_or(Damaged::Missing(Key::World))?;
@@ -233,7 +253,7 @@ pub(crate) fn restore(
     sessions.take_touched();
     let history = remember(world, &mut tree, transactions)?;
     let watches = watch(world, &tree, &sessions, waiting)?;
-    Ok((world, tree, sessions, history, watches))
+    Ok((world, tree, sessions, history, watches, Underway::restored(reconfiguration)))
 }
 
 /// The watches of these records, which share their paths with the tree.
@@ -249,9 +269,14 @@ fn watch(
             watch.armed <= world.last_zxid
                 && watch.spent.is_none_or(|spent| watch.armed < spent.zxid && spent.zxid <= world.last_zxid)
         };
-        if sessions.get(record.session).is_none()
-            || record.watches.is_empty()
+        let session = sessions.get(record.session);
+        let is_past = |removed: &RemovedWatch| {
+            session.is_some_and(|session| removed.by.attachment <= session.attachment)
+        };
+        if session.is_none()
+            || record.watches.is_empty() && record.removed.is_empty()
             || !record.watches.iter().all(is_sound)
+            || !record.removed.iter().all(is_past)
         {
             return Err(Damaged::Unwatchable(record.session, record.path));
         }

@@ -3,6 +3,9 @@
 //! [`Machine::apply`] is the only way it changes. It cannot fail, wait, log, or look at a clock: the same commands
 //! make the same world on every member.
 // Layers, lowest first. A module imports only from those above it; the tidy test checks.
+mod quota;
+mod rules;
+
 pub mod command;
 pub mod outcome;
 
@@ -11,6 +14,7 @@ mod znode;
 
 mod tree;
 
+mod ensemble;
 mod history;
 mod watch;
 
@@ -27,17 +31,22 @@ mod digest;
 mod apply;
 
 use proto::request::{Read, SetWatches};
-use proto::{Code, Reply, SessionId, ZnodePath, Zxid};
+use proto::{Attachment, ClusterId, Code, Permissions, Reply, SessionId, Text, ZnodePath, Zxid};
 
-pub use acl::permits;
+pub use acl::{ANY_SASL_USER, permits};
 pub use apply::Machine;
 pub use catch_up::{CatchUp, Told};
 pub use command::{Act, Command, Home, Identities, Millis, Operation, PASSWORD_BYTES, WatchKind, WatchNote};
+pub use digest::Digest;
+pub use ensemble::Reconfiguration;
 pub use history::{HistoryBounds, HistoryRecord, PastAcls, PastChange};
 pub use image::{Damaged, Key, Record, WorldRecord, ZnodeRecord};
-pub use outcome::{Applied, Change, ChangeKind, Verdict};
+pub use outcome::{Applied, Change, ChangeKind, OverQuota, Verdict};
+pub use query::Quota;
+pub use quota::{Limit, Limits};
+pub use rules::Rules;
 pub use session::Session;
-pub use watch::{ArmedWatch, Spent, WatchBounds, WatchRecord};
+pub use watch::{ArmedWatch, RemovedWatch, Reported, Spent, WatchBounds, WatchRecord};
 pub use znode::Kind;
 
 /// What may be asked of the world.
@@ -45,6 +54,11 @@ impl Machine {
     /// Where the world stands: the zxid of the last transaction that took one.
     pub fn last_zxid(&self) -> Zxid {
         self.world.last_zxid
+    }
+
+    /// Which ensemble this is; `None` before its first leader has said so.
+    pub fn cluster(&self) -> Option<ClusterId> {
+        self.world.cluster
     }
 
     /// Answers a read of this session's client. Registers no watch: the caller does, under the same lock.
@@ -98,12 +112,38 @@ impl Machine {
         catch_up::missed(&self.tree, &self.history, watches, *relative, who, told)
     }
 
+    /// Whether a leader has to write down who the members are, given as in [`Act::Ensemble`]. `is_certain` says that it
+    /// may contradict what stands there.
+    pub fn wants_description(&self, lines: &[Text], is_certain: bool) -> bool {
+        if is_certain { !ensemble::says(&self.tree, lines) } else { ensemble::is_unsaid(&self.tree) }
+    }
+
+    /// The change of members that is under way, if one is.
+    pub fn reconfiguration(&self) -> Option<&Reconfiguration> {
+        self.reconfiguration.get()
+    }
+
+    /// Who the members are, as it is written down: one line for each, in order of their numbers. Empty if nobody has said.
+    pub fn members(&self) -> Vec<Text> {
+        ensemble::lines(&self.tree)
+    }
+
+    /// The version of what is written down of the members: the zxid of the change that brought it, 0 before the first.
+    pub fn members_version(&self) -> i64 {
+        ensemble::members(&self.tree).map_or(0, |(_, version)| version)
+    }
+
     /// Whether there is a znode at a path, whoever may read it.
     pub fn holds(&self, path: &str) -> bool {
         self.tree.get(path).is_some()
     }
 
-    /// What all sessions wait for, in no particular order.
+    /// Bytes of the data at a path, whoever may read it; zero if there is no znode.
+    pub fn data_bytes_at(&self, path: &str) -> usize {
+        self.tree.get(path).and_then(|znode| znode.data.as_ref()).map_or(0, bytes::Bytes::len)
+    }
+
+    /// What all sessions wait for and have taken away, in no particular order.
     pub fn watches(&self) -> impl Iterator<Item = WatchRecord> {
         self.watches.records()
     }
@@ -123,9 +163,38 @@ impl Machine {
         self.sessions.get(id)
     }
 
+    /// Whether somebody may do all of this at a path, each by itself.
+    pub fn permits_all(&self, path: &str, who: Identities<'_>, wanted: Permissions) -> bool {
+        let each = (0..i32::BITS).map(|bit| 1 << bit).filter(|bit| wanted.bits() & bit != 0);
+        self.tree
+            .get(path)
+            .is_some_and(|znode| each.map(Permissions::from_bits).all(|one| permits(&znode.acl, who, one)))
+    }
+
+    /// A session's ephemerals, in order of their paths.
+    pub fn ephemerals_of(&self, session: SessionId) -> impl Iterator<Item = &ZnodePath> {
+        self.tree.ephemerals(session)
+    }
+
     /// All living sessions, in no particular order.
     pub fn sessions(&self) -> impl Iterator<Item = &Session> {
         self.sessions.iter()
+    }
+
+    /// The containers and TTL znodes behind a path, or from the first one on, in order of paths: so all of them can be
+    /// looked at in portions, between which the world changes.
+    pub fn passing(&self, behind: Option<&ZnodePath>) -> impl Iterator<Item = &ZnodePath> {
+        self.tree.passing(behind)
+    }
+
+    /// Whether a container or TTL znode has had its time at `now`: what an [`Act::Reap`] would find.
+    pub fn is_due(&self, path: &str, now: Millis, never_used_ms: Millis) -> bool {
+        self.tree.get(path).is_some_and(|znode| znode.is_due(now.max(self.world.now), never_used_ms))
+    }
+
+    /// All quotas, in no particular order.
+    pub fn quotas(&self) -> impl Iterator<Item = Quota> {
+        query::quotas(&self.tree)
     }
 
     /// Counts for operators.
@@ -164,6 +233,34 @@ impl Machine {
     }
 }
 
+/// A world out of which another ensemble begins.
+impl Machine {
+    /// Gives the world a name of its own, and leaves out all zxids that the old ensemble may have given meanwhile: the
+    /// next one is the first of what ZooKeeper would call the next epoch. Every session ends, with its ephemerals and its
+    /// watches: a client may have seen what is not in this world, and is to begin anew rather than to rely on it.
+    ///
+    /// `seen` is a zxid that is left out as well, for clients may have seen it although this world does not know it.
+    ///
+    /// For worlds that nobody serves: members do not do this by themselves.
+    pub fn begin_anew(&mut self, cluster: ClusterId, seen: Zxid) {
+        let base = self.next_epoch(seen);
+        let mut sessions: Vec<(SessionId, Attachment)> =
+            self.sessions().map(|session| (session.id, session.attachment)).collect();
+        sessions.sort_unstable();
+        for (session, attachment) in sessions {
+            let act = Act::Expire { session, attachment };
+            self.apply(&Command { time: self.world.now, rules: Rules::default(), act });
+        }
+        self.world.cluster = Some(cluster);
+        self.world.last_zxid = base;
+    }
+
+    /// Where the zxids of such a world begin.
+    pub fn next_epoch(&self, seen: Zxid) -> Zxid {
+        Zxid::new(((self.world.last_zxid.max(seen).get() >> 32) + 1) << 32)
+    }
+}
+
 /// The world as records.
 impl Machine {
     /// What was touched since this was last asked, in order of keys: its value now, or `None` if it is gone. Written
@@ -179,13 +276,21 @@ impl Machine {
             &mut self.sessions,
             &mut self.history,
             &mut self.watches,
+            &mut self.reconfiguration,
         ));
         changes
     }
 
     /// The whole world, in no particular order. Cloning a record copies no data.
     pub fn records(&self) -> impl Iterator<Item = Record> {
-        image::records(self.world, &self.tree, &self.sessions, &self.history, &self.watches)
+        image::records(
+            self.world,
+            &self.tree,
+            &self.sessions,
+            &self.history,
+            &self.watches,
+            &self.reconfiguration,
+        )
     }
 
     /// The world of these records, in whatever order they come. Data is copied, so that a record may share the buffer
@@ -194,8 +299,8 @@ impl Machine {
     /// # Errors
     /// [`Damaged`] if they are no whole world.
     pub fn restore(records: impl IntoIterator<Item = Record>) -> Result<Self, Damaged> {
-        let (world, tree, sessions, history, watches) = image::restore(records)?;
-        Ok(Self { world, tree, sessions, history, watches, taken: Some(world) })
+        let (world, tree, sessions, history, watches, reconfiguration) = image::restore(records)?;
+        Ok(Self { world, tree, sessions, history, watches, reconfiguration, taken: Some(world) })
     }
 }
 

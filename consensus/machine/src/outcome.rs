@@ -7,6 +7,7 @@ use proto::{Acl, Attachment, Code, EventKind, Reply, Seq, SessionId, ZnodePath, 
 use smallvec::SmallVec;
 
 use crate::command::{Home, PASSWORD_BYTES};
+use crate::quota::Limit;
 
 /// What one command came to: equal on every member.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +18,19 @@ pub struct Applied {
     pub verdict: Verdict,
     /// What changed in the tree, in the order in which watches are to hear of it.
     pub changes: SmallVec<[Change; 1]>,
+    /// The first limit of a quota that it went beyond, or was refused for: only where quotas are enforced.
+    pub over_quota: Option<Box<OverQuota>>,
+}
+
+/// A limit of a quota that a transaction went beyond, or would have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OverQuota {
+    /// The path that has the quota.
+    pub path: String,
+    /// Of what there would be too much: `count` or `bytes`.
+    pub what: &'static str,
+    /// The limit. If it is a hard one, the transaction was refused.
+    pub limit: Limit,
 }
 
 /// What became of a command.
@@ -94,6 +108,18 @@ pub enum Verdict {
         /// How many there was no room for. Their home tells them as long as the session stays there.
         left_out: usize,
     },
+    /// Nothing speaks against other members: the leader is to see to it, and the session is answered when that is done.
+    /// Takes no zxid yet.
+    Reconfiguring {
+        /// Who asked.
+        session: SessionId,
+        /// Over which attachment.
+        attachment: Attachment,
+    },
+    /// Who the members are is written down. Takes a zxid unless it was the first time.
+    Described,
+    /// The ensemble has a name now. Takes no zxid.
+    Named,
     /// The same command was applied before: nothing was done.
     Repeat,
     /// A write came before the ones in front of it: nothing was done; it will come again, in order.
@@ -108,8 +134,10 @@ pub enum Verdict {
         /// Which of its writes.
         seq: Seq,
     },
-    /// An expiry named an attachment that the session has left, or it or a report named a session that has ended:
-    /// nothing was done.
+    /// A container or TTL znode went because it had had its time. Takes a zxid.
+    Reaped,
+    /// An expiry named an attachment that the session has left, or it or a report named a session that has ended, or a
+    /// reaping a znode that is to stay, or the ensemble has a name: nothing was done.
     Outlived,
 }
 

@@ -1,10 +1,12 @@
 //! Reads.
 
+use proto::limits::MULTI_READ_BYTES_MAX;
 use proto::request::Read;
 use proto::{Code, OpCode, Permissions, Reply, SessionId, Text, ZnodePath};
 
 use crate::acl;
 use crate::command::Identities;
+use crate::quota::{self, Limits, Track};
 use crate::tree::Tree;
 use crate::znode::{Znode, as_int};
 
@@ -41,9 +43,48 @@ pub(crate) fn answer(
         Read::MultiRead(reads) => {
             let kinds: Vec<OpCode> =
                 reads.iter().map(kind).collect::<Option<_>>().ok_or(Code::MarshallingError)?;
-            let results = reads.iter().map(|read| answer(tree, read, session, who));
-            Reply::Multi(kinds.into_iter().zip(results).collect())
+            let mut bytes = 0;
+            let mut results = Vec::with_capacity(reads.len());
+            for (kind, read) in kinds.into_iter().zip(reads) {
+                let result = answer(tree, read, session, who);
+                bytes += result.as_ref().map_or(0, Reply::reckoned_bytes);
+                if bytes > MULTI_READ_BYTES_MAX {
+                    return Err(Code::MarshallingError);
+                }
+                results.push((kind, result));
+            }
+            Reply::Multi(results)
         }
+    })
+}
+
+/// A quota: what may be below a path, and what is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// The path that has it.
+    pub path: String,
+    /// What there may be.
+    pub limits: Limits,
+    /// Znodes that are counted, this one among them; -1 if nobody keeps the count.
+    pub count: i64,
+    /// Bytes of their data; -1 if nobody keeps the count.
+    pub bytes: i64,
+}
+
+impl Quota {
+    /// The first part of its path, by which ZooKeeper's metrics add quotas up.
+    pub fn namespace(&self) -> &str {
+        self.path.split('/').nth(1).unwrap_or_default()
+    }
+}
+
+/// All quotas.
+pub(crate) fn quotas(tree: &Tree) -> impl Iterator<Item = Quota> {
+    tree.limited().map(|of| {
+        let says = |path: String| tree.get(&path).and_then(|znode| znode.data.as_deref());
+        let usage = Track::parse_usage(says(quota::stats_path(of))).unwrap_or(Track::usage(-1, -1));
+        let limits = Limits::parse(says(quota::limits_path(of)));
+        Quota { path: of.to_owned(), limits, count: usage.count, bytes: usage.bytes }
     })
 }
 
@@ -64,8 +105,16 @@ fn kind(read: &Read) -> Option<OpCode> {
 
 /// The prefix is compared as text: `/a` finds `/ab` too.
 fn ephemerals(tree: &Tree, session: SessionId, prefix: Option<&Text>) -> Vec<ZnodePath> {
-    let prefix = prefix.map_or("", |prefix| prefix.trim());
+    let prefix = said(prefix.map_or("", |prefix| prefix));
     tree.ephemerals(session).filter(|path| path.starts_with(prefix)).cloned().collect()
+}
+
+/// A prefix that is blank, but for the root, is none. Only to see that is it looked at without what Java takes for blanks.
+fn said(prefix: &str) -> &str {
+    match prefix.trim_matches(|c| c <= ' ') {
+        "" | "/" => "",
+        _ => prefix,
+    }
 }
 
 fn descendants(tree: &Tree, path: &str) -> usize {
@@ -81,4 +130,17 @@ fn descendants(tree: &Tree, path: &str) -> usize {
         );
     }
     count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_blank_prefix_is_none() {
+        let none = ["", " ", "/", " /\t", "\u{1f}"].map(said);
+        assert_eq!(none, [""; 5]);
+        let some = ["/a ", " /a", "/a/\u{a0}", "\u{a0}", "a"];
+        assert_eq!(some.map(said), some);
+    }
 }

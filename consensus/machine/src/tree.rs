@@ -1,22 +1,26 @@
 //! Paths to znodes, with parents and children kept in step.
 
-use std::collections::BTreeSet;
+mod marked;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 use hashbrown::hash_map::Entry;
 use hashbrown::{HashMap, HashSet};
-use proto::{Acl, Id, Permissions, SessionId, Stat, ZnodePath, Zxid};
+use proto::{Acl, Id, Permissions, SessionId, Stat, ZnodePath, Zxid, path};
 
 use crate::acl::Lists;
 use crate::command::Millis;
+use crate::quota::{self, Track};
 use crate::znode::{Kind, Newest, Znode, next_version};
+use marked::Marked;
 
 /// The znodes that nobody can delete.
 pub(crate) const RESERVED: [&str; 4] = ["/", "/zookeeper", "/zookeeper/quota", CONFIG];
 
-const CONFIG: &str = "/zookeeper/config";
+/// Where clients read who the members are.
+pub(crate) const CONFIG: &str = "/zookeeper/config";
 
 /// All znodes.
 ///
@@ -24,15 +28,15 @@ const CONFIG: &str = "/zookeeper/config";
 /// * every znode but the root has its parent here;
 /// * a parent lists a child exactly when that child is here;
 /// * no ephemeral znode has children;
-/// * an owner's ephemerals are listed exactly as long as they are here;
+/// * ephemerals, what goes by itself and quotas are listed exactly as long as they are here;
+/// * a quota whose usage no client has written, with no other quota below it, says what there is;
 /// * what is gone is not here;
 /// * what is reserved is here.
 #[derive(Debug)]
 pub(crate) struct Tree {
     // In a box, because a table grows by doubling and would hold much empty room of the size of a znode.
     znodes: HashMap<ZnodePath, Box<Znode>, RandomState>,
-    ephemerals: HashMap<SessionId, BTreeSet<ZnodePath>, RandomState>,
-    ephemerals_count: usize,
+    marked: Marked,
     data_bytes: u64,
     lists: Lists,
     touched: HashSet<ZnodePath, RandomState>,
@@ -66,7 +70,7 @@ impl Tree {
             let path = ZnodePath::parse(path).expect("a reserved path is legal");
             let znode = Znode::new(Some(Bytes::new()), open.clone(), Kind::Persistent, Zxid::ZERO, 0);
             let znode = match path.as_str() {
-                CONFIG => Znode { acl: readable.clone(), version: -1, aversion: -1, ..znode },
+                CONFIG => Znode { acl: readable.clone(), aversion: -1, ..znode },
                 _ => znode,
             };
             tree.touched.insert(path.clone());
@@ -80,8 +84,7 @@ impl Tree {
     pub(crate) fn empty() -> Self {
         Self {
             znodes: HashMap::default(),
-            ephemerals: HashMap::default(),
-            ephemerals_count: 0,
+            marked: Marked::default(),
             data_bytes: 0,
             lists: Lists::default(),
             touched: HashSet::default(),
@@ -111,7 +114,7 @@ impl Tree {
 
     /// How many of them are ephemeral.
     pub(crate) fn ephemerals_count(&self) -> usize {
-        self.ephemerals_count
+        self.marked.ephemerals_count()
     }
 
     /// Bytes of paths and data.
@@ -121,12 +124,39 @@ impl Tree {
 
     /// A session's ephemerals, in order of their paths.
     pub(crate) fn ephemerals(&self, owner: SessionId) -> impl Iterator<Item = &ZnodePath> {
-        self.ephemerals.get(&owner).into_iter().flatten()
+        self.marked.ephemerals(owner)
     }
 
     /// Who owns ephemerals.
     pub(crate) fn owners(&self) -> impl Iterator<Item = SessionId> {
-        self.ephemerals.keys().copied()
+        self.marked.owners()
+    }
+
+    /// Containers and TTL znodes behind a path, or from the first one on, in order of paths.
+    pub(crate) fn passing(&self, behind: Option<&ZnodePath>) -> impl Iterator<Item = &ZnodePath> {
+        self.marked.passing(behind)
+    }
+
+    /// The paths that have a quota, in no particular order.
+    pub(crate) fn limited(&self) -> impl Iterator<Item = &str> {
+        self.marked.limited()
+    }
+
+    /// The nearest path that has a quota, from this one upwards.
+    pub(crate) fn quota_of<'a>(&self, path: &'a str) -> Option<&'a str> {
+        self.marked.quota_of(path)
+    }
+
+    /// How many znodes there are from this one downwards, and bytes of their data. Reads all of them.
+    pub(crate) fn weigh(&self, path: &str) -> (i64, i64) {
+        let (mut count, mut bytes) = (0, 0);
+        let mut left: Vec<&Znode> = self.get(path).into_iter().collect();
+        while let Some(znode) = left.pop() {
+            count += 1;
+            bytes += znode.data_len() as i64;
+            left.extend(znode.children().filter_map(|child| self.get(child)));
+        }
+        (count, bytes)
     }
 
     /// The one copy of this list.
@@ -174,6 +204,20 @@ impl Tree {
     ) -> (DataMark, Stat) {
         let version = next_version(self.expect(path).version);
         self.put_data(path, DataMark { data, mzxid: zxid, mtime: time, version })
+    }
+
+    /// Writes who the members are, which moves no version.
+    pub(crate) fn set_config(&mut self, data: Bytes, zxid: Zxid, time: Millis) {
+        let path = ZnodePath::parse(CONFIG).expect("a reserved path is legal");
+        self.put_data(&path, DataMark { data: Some(data), mzxid: zxid, mtime: time, version: -1 });
+    }
+
+    /// Writes the usage of a quota over the data of a znode that is there, and returns what it held: no version, no time
+    /// and nobody who watches learns of it.
+    pub(crate) fn put_usage(&mut self, path: &ZnodePath, usage: Option<Bytes>) -> Option<Bytes> {
+        let znode = self.expect(path);
+        let (mzxid, mtime, version) = (znode.mzxid, znode.mtime, znode.version);
+        self.put_data(path, DataMark { data: usage, mzxid, mtime, version }).0.data
     }
 
     /// Writes the ACL of a znode that is there.
@@ -245,12 +289,13 @@ impl Tree {
     /// all are. `false` if the place is taken.
     #[must_use]
     pub(crate) fn place(&mut self, path: &ZnodePath, znode: Znode) -> bool {
-        let (owner, weight) = (znode.kind.owner(), weight(path, &znode));
+        let (kind, weight) = (znode.kind, weight(path, &znode));
         match self.znodes.entry(path.clone()) {
             Entry::Occupied(_) => return false,
             Entry::Vacant(place) => place.insert(Box::new(znode)),
         };
-        self.count_in(path, owner, weight);
+        self.data_bytes += weight;
+        self.marked.add(path, kind);
         true
     }
 
@@ -266,7 +311,7 @@ impl Tree {
 
     /// Panics if an invariant does not hold.
     pub(crate) fn assert_invariants(&self) {
-        let (mut children, mut ephemerals, mut bytes) = (0, 0, 0);
+        let (mut children, mut bytes) = (0, 0);
         for (path, znode) in &self.znodes {
             if let Some(parent) = path.parent() {
                 let listed = self.get(parent).and_then(|parent| parent.children.as_ref());
@@ -275,12 +320,8 @@ impl Tree {
                     "{path} is not listed by its parent"
                 );
             }
-            if let Some(owner) = znode.kind.owner() {
-                assert!(znode.children.is_none(), "{path} is ephemeral and has children");
-                let listed = self.ephemerals.get(&owner).is_some_and(|listed| listed.contains(path));
-                assert!(listed, "{path} is not listed by its owner {owner}");
-                ephemerals += 1;
-            }
+            let is_leaf = znode.kind.owner().is_none() || znode.children.is_none();
+            assert!(is_leaf, "{path} is ephemeral and has children");
             assert!(
                 znode.children.as_ref().is_none_or(|children| !children.is_empty()),
                 "{path} has an empty set"
@@ -290,16 +331,25 @@ impl Tree {
         }
         // Each znode is listed by its parent, and there are as many listed: so nothing is listed that is not here.
         assert_eq!(children + 1, self.znodes.len(), "children that are not there");
-        assert_eq!(ephemerals, self.ephemerals_count, "count of ephemerals");
-        assert_eq!(
-            ephemerals,
-            self.ephemerals.values().map(BTreeSet::len).sum(),
-            "ephemerals that are not there"
-        );
-        assert!(self.ephemerals.values().all(|listed| !listed.is_empty()), "an owner of nothing");
+        self.marked.assert_invariants(self.iter().map(|(path, znode)| (path, znode.kind)));
         assert_eq!(bytes, self.data_bytes, "bytes of data");
         for path in RESERVED {
             assert!(self.znodes.contains_key(path), "{path} is gone");
+        }
+        self.assert_usage();
+    }
+
+    /// Panics if what a quota says that there is differs from what there is. Of quotas inside each other only the
+    /// innermost counts what comes and goes, and whoever writes a usage himself has his way.
+    fn assert_usage(&self) {
+        for of in self.limited() {
+            let has_inner = self.limited().any(|other| path::ancestors(other).any(|above| above == of));
+            let stats = self.get(&quota::stats_path(of)).filter(|stats| stats.version == 0);
+            if let Some(stats) = stats.filter(|_| !has_inner) {
+                let (count, bytes) = self.weigh(of);
+                let usage = Track::parse_usage(stats.data.as_deref());
+                assert_eq!(usage, Some(Track::usage(count, bytes)), "what the quota of {of} counts");
+            }
         }
     }
 
@@ -307,26 +357,11 @@ impl Tree {
         assert!(self.place(path, znode), "{path} was overwritten");
     }
 
-    fn count_in(&mut self, path: &ZnodePath, owner: Option<SessionId>, weight: u64) {
-        self.data_bytes += weight;
-        if let Some(owner) = owner {
-            self.ephemerals.entry(owner).or_default().insert(path.clone());
-            self.ephemerals_count += 1;
-        }
-    }
-
     fn remove(&mut self, path: &ZnodePath) -> Box<Znode> {
         let znode = self.znodes.remove(path).expect("only what is there is removed");
         assert!(znode.children.is_none(), "a znode was removed from above its children");
         self.data_bytes -= weight(path, &znode);
-        if let Some(owner) = znode.kind.owner() {
-            let owned = self.ephemerals.get_mut(&owner).expect("an owner's ephemerals are listed");
-            owned.remove(path);
-            if owned.is_empty() {
-                self.ephemerals.remove(&owner);
-            }
-            self.ephemerals_count -= 1;
-        }
+        self.marked.remove(path, znode.kind);
         self.touched.insert(path.clone());
         znode
     }

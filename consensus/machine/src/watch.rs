@@ -6,55 +6,30 @@
 //! one stands against an older, and whatever is told once too often is dropped by the client, which knows best what it
 //! waits for.
 
+mod record;
+mod removed;
+
 use std::collections::BTreeSet;
 use std::mem::size_of;
 use std::ops::Bound;
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
-use proto::{EventKind, SessionId, ZnodePath, Zxid, limits};
+use proto::{Attachment, EventKind, SessionId, ZnodePath, Zxid, limits};
 use smallvec::SmallVec;
 
 use crate::command::WatchKind;
 use crate::outcome::{Change, ChangeKind};
+use removed::Removed;
 
-/// What a session waits for at one path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WatchRecord {
-    /// The session.
-    pub session: SessionId,
-    /// The path.
-    pub path: ZnodePath,
-    /// Its watches, of each mode at most one, in order of their modes.
-    pub watches: SmallVec<[ArmedWatch; 1]>,
-}
-
-/// One watch of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ArmedWatch {
-    /// What it listens to. [`WatchKind::Data`] and [`WatchKind::Exist`] are one mode.
-    pub kind: WatchKind,
-    /// What its client had seen when it was armed.
-    pub armed: Zxid,
-    /// What has happened since, if it is told once.
-    pub spent: Option<Spent>,
-}
-
-/// The first event of a one-shot watch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spent {
-    /// The transaction; or some later one, if it was forgotten before anybody asked.
-    pub zxid: Zxid,
-    /// What it did.
-    pub kind: EventKind,
-}
+pub use record::{ArmedWatch, RemovedWatch, Reported, Spent, WatchRecord};
 
 /// What became of a watch that was to be armed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arming {
     /// It is armed.
     New,
-    /// As much was known already, or more.
+    /// As much was known already, or more; or it was taken away since.
     Known,
     /// There is no room for it.
     NoRoom,
@@ -65,13 +40,22 @@ pub(crate) enum Arming {
 pub struct WatchBounds {
     /// Of one session.
     pub per_session: usize,
-    /// Bytes that all of them are reckoned to take.
+    /// Bytes that all of them are reckoned to take, and what was taken away.
     pub bytes: u64,
+    /// How many that were taken away are remembered of one session.
+    pub removed_per_session: usize,
+    /// Bytes that those of all sessions are reckoned to take.
+    pub removed_bytes: u64,
 }
 
 impl Default for WatchBounds {
     fn default() -> Self {
-        Self { per_session: limits::WATCHES_PER_SESSION_MAX, bytes: limits::WATCHES_BYTES_MAX }
+        Self {
+            per_session: limits::WATCHES_PER_SESSION_MAX,
+            bytes: limits::WATCHES_BYTES_MAX,
+            removed_per_session: limits::REMOVED_WATCHES_PER_SESSION_MAX,
+            removed_bytes: limits::REMOVED_WATCHES_BYTES_MAX,
+        }
     }
 }
 
@@ -109,6 +93,15 @@ impl Mode {
             WatchKind::Recursive => Self::Recursive,
         }
     }
+
+    const fn kind(self) -> WatchKind {
+        match self {
+            Self::Data => WatchKind::Data,
+            Self::Child => WatchKind::Child,
+            Self::Persistent => WatchKind::Persistent,
+            Self::Recursive => WatchKind::Recursive,
+        }
+    }
 }
 
 /// In order of sessions and modes. Most paths have one.
@@ -139,6 +132,7 @@ pub(crate) struct Watches {
     sessions: HashMap<SessionId, Listening, RandomState>,
     len: usize,
     bytes: u64,
+    removed: Removed,
     touched: HashSet<(SessionId, ZnodePath), RandomState>,
 }
 
@@ -153,15 +147,25 @@ impl Watches {
         (self.len, self.paths.len(), self.sessions.len())
     }
 
-    /// Bytes that they are reckoned to take.
+    /// Bytes that they are reckoned to take, and what was taken away.
     pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
+        self.bytes + self.removed.bytes()
     }
 
-    /// Arms a watch. To arm what was armed at the same zxid or later changes nothing, so a report may come twice.
-    pub(crate) fn arm(&mut self, session: SessionId, path: &ZnodePath, watch: ArmedWatch) -> Arming {
-        let held = Held { session, watch };
-        match self.find(session, path, Mode::of(watch.kind)) {
+    /// Arms a watch that was reported so. To arm what was armed at the same zxid or later changes nothing, so a report
+    /// may come twice; nor does what was reported before the watch was taken away.
+    pub(crate) fn arm(
+        &mut self,
+        session: SessionId,
+        path: &ZnodePath,
+        watch: ArmedWatch,
+        by: Reported,
+    ) -> Arming {
+        let (held, mode) = (Held { session, watch }, Mode::of(watch.kind));
+        if self.removed.is_over(session, path, mode, by) {
+            return Arming::Known;
+        }
+        match self.find(session, path, mode) {
             Some(known) if known.armed >= watch.armed => return Arming::Known,
             // Nothing that it would have told is to be left out.
             Some(known) if matches!(known.kind, WatchKind::Persistent | WatchKind::Recursive) => {
@@ -176,7 +180,7 @@ impl Watches {
         }
         let count = self.sessions.get(&session).map_or(0, |it| it.watches);
         let bytes = weight(path);
-        if count >= self.bounds.per_session || self.bytes + bytes > self.bounds.bytes {
+        if count >= self.bounds.per_session || self.bytes() + bytes > self.bounds.bytes {
             return Arming::NoRoom;
         }
         self.insert(path, held);
@@ -184,11 +188,25 @@ impl Watches {
         Arming::New
     }
 
-    /// Takes a watch away that the client took away at `zxid`, unless it was armed anew since.
-    pub(crate) fn disarm(&mut self, session: SessionId, path: &ZnodePath, kind: WatchKind, zxid: Zxid) {
+    /// Takes a watch away that the client took away at `zxid`, unless it was armed anew since; and remembers it, so that
+    /// no older report brings it back.
+    pub(crate) fn disarm(
+        &mut self,
+        session: SessionId,
+        path: &ZnodePath,
+        kind: WatchKind,
+        zxid: Zxid,
+        by: Reported,
+    ) {
         let mode = Mode::of(kind);
         if self.find(session, path, mode).is_some_and(|known| known.armed <= zxid) {
             self.remove(path, |held| held.key() == (session, mode));
+        }
+        // Who has had no other home has none that could be late.
+        if by.attachment > Attachment::new(1) {
+            let left = self.bounds.bytes.saturating_sub(self.bytes);
+            let forgotten = self.removed.note(session, path, mode, by, self.bounds, left);
+            self.touched.extend(forgotten.into_iter().chain([path.clone()]).map(|path| (session, path)));
         }
     }
 
@@ -226,17 +244,18 @@ impl Watches {
 
     /// Takes away all watches of a session that has ended.
     pub(crate) fn end(&mut self, session: SessionId) {
+        self.touched.extend(self.removed.end(session).into_iter().map(|path| (session, path)));
         let Some(listening) = self.sessions.get(&session) else { return };
         for path in listening.paths.iter().cloned().collect::<Vec<_>>() {
             self.remove(&path, |held| held.session == session);
         }
     }
 
-    /// What a session waits for at a path.
+    /// What a session waits for at a path, or has taken away there.
     pub(crate) fn get(&self, session: SessionId, path: &ZnodePath) -> Option<WatchRecord> {
-        let held = of(self.paths.get(path)?, session);
-        let watches: SmallVec<[ArmedWatch; 1]> = held.iter().map(|held| held.watch).collect();
-        (!watches.is_empty()).then(|| WatchRecord { session, path: path.clone(), watches })
+        let held = self.paths.get(path).map_or(&[][..], |listeners| of(listeners, session));
+        let record = self.record(session, path, held);
+        (!record.watches.is_empty() || !record.removed.is_empty()).then_some(record)
     }
 
     /// All that a session waits for, in order of paths.
@@ -260,14 +279,26 @@ impl Watches {
         )
     }
 
-    /// All watches, in no particular order.
+    /// All watches and what was taken away, in no particular order.
     pub(crate) fn records(&self) -> impl Iterator<Item = WatchRecord> {
-        self.paths.iter().flat_map(|(path, listeners)| {
-            listeners.chunk_by(|one, other| one.session == other.session).map(|held| {
-                let watches = held.iter().map(|held| held.watch).collect();
-                WatchRecord { session: held[0].session, path: path.clone(), watches }
-            })
-        })
+        let waiting = self.paths.iter().flat_map(|(path, listeners)| {
+            let of_sessions = listeners.chunk_by(|one, other| one.session == other.session);
+            of_sessions.map(|held| self.record(held[0].session, path, held))
+        });
+        let is_waiting =
+            |session, path: &str| self.paths.get(path).is_some_and(|it| !of(it, session).is_empty());
+        let left = self.removed.places().filter(move |(session, path)| !is_waiting(*session, path));
+        waiting.chain(left.map(|(session, path)| self.record(session, path, &[])))
+    }
+
+    fn record(&self, session: SessionId, path: &ZnodePath, held: &[Held]) -> WatchRecord {
+        let watches = held.iter().map(|held| held.watch).collect();
+        WatchRecord {
+            session,
+            path: path.clone(),
+            watches,
+            removed: self.removed.at(session, path).collect(),
+        }
     }
 
     /// Whose watches at which paths were changed since this was last asked; not sorted.
@@ -275,9 +306,9 @@ impl Watches {
         self.touched.drain().collect()
     }
 
-    /// Who has watches.
+    /// Who has watches, or has taken some away.
     pub(crate) fn sessions(&self) -> impl Iterator<Item = SessionId> {
-        self.sessions.keys().copied()
+        self.sessions.keys().copied().chain(self.removed.sessions())
     }
 
     /// Takes in what a record says; `false` if some of it is here already, or if it says nothing.
@@ -292,11 +323,13 @@ impl Watches {
                 self.note_spent(record.session, path);
             }
         }
-        !record.watches.is_empty()
+        record.removed.iter().all(|&removed| self.removed.restore(record.session, path, removed))
+            && !(record.watches.is_empty() && record.removed.is_empty())
     }
 
     /// Panics if an invariant does not hold.
     pub(crate) fn assert_invariants(&self) {
+        self.removed.assert_invariants();
         let (mut bytes, mut pairs, mut watches) = (0, 0, 0);
         for (path, listeners) in &self.paths {
             assert!(!listeners.is_empty(), "nobody listens at {path}");

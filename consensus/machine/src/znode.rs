@@ -15,14 +15,18 @@ pub enum Kind {
     Persistent,
     /// Until it is deleted, or the session that owns it ends.
     Ephemeral(SessionId),
+    /// Until it is deleted, or has lost its last child.
+    Container,
+    /// Until it is deleted, or has no children and was not written for so many milliseconds.
+    Ttl(Millis),
 }
 
 impl Kind {
     /// The session that the znode goes with.
     pub const fn owner(self) -> Option<SessionId> {
         match self {
-            Self::Persistent => None,
             Self::Ephemeral(owner) => Some(owner),
+            Self::Persistent | Self::Container | Self::Ttl(_) => None,
         }
     }
 }
@@ -93,6 +97,18 @@ impl Znode {
     /// Bytes of data.
     pub(crate) fn data_len(&self) -> usize {
         self.data.as_ref().map_or(0, Bytes::len)
+    }
+
+    /// Whether it has had its time: a container that has lost its last child, or that has had none for longer than
+    /// `never_used_ms` (0 for ever); a TTL znode without children that nobody has written for its time to live.
+    pub(crate) fn is_due(&self, now: Millis, never_used_ms: Millis) -> bool {
+        let unwritten = now.saturating_sub(self.mtime);
+        let is_over = match self.kind {
+            Kind::Persistent | Kind::Ephemeral(_) => false,
+            Kind::Container => self.created != 0 || never_used_ms != 0 && unwritten > never_used_ms,
+            Kind::Ttl(ttl) => unwritten > ttl,
+        };
+        is_over && self.children.is_none()
     }
 
     /// The newest transaction that it knows of.

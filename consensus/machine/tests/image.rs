@@ -2,7 +2,8 @@
 
 use machine::{
     Act, ArmedWatch, ChangeKind, Command, Damaged, HistoryRecord, Home, Key, Kind, Machine, Operation,
-    PastAcls, Record, Session, Spent, Verdict, WatchKind, WatchNote, WatchRecord, WorldRecord, ZnodeRecord,
+    PastAcls, Record, Rules, Session, Spent, Verdict, WatchKind, WatchNote, WatchRecord, WorldRecord,
+    ZnodeRecord,
 };
 use proto::request::{Create, Write};
 use proto::{
@@ -16,23 +17,37 @@ fn world() -> Vec<Record> {
     let home = Home { member: MemberId::new(1), boot: 1, connection: 1 };
     let address = Text::from_static("10.0.0.1");
     let open = Act::Open { home, password: [9; 16], timeout_ms: 1_000, address };
-    let Verdict::Opened { session, .. } = machine.apply(&Command { time: 7, act: open }).verdict else {
+    let Verdict::Opened { session, .. } =
+        machine.apply(&Command { time: 7, rules: Rules::default(), act: open }).verdict
+    else {
         panic!("not opened");
     };
     for (seq, (path, flags)) in [("/a", 0), ("/a/b", 0), ("/e", 1)].into_iter().enumerate() {
         let data = Some(bytes::Bytes::from_static(b"data"));
         let acl = Some(vec![Acl::open()]);
-        let create = Create { path: path.into(), data, acl, flags, ttl: None, with_stat: false };
+        let create =
+            Create { path: path.into(), data, acl, flags, ttl: None, container: false, with_stat: false };
         let operation = Operation { op: OpCode::Create, write: Some(Write::Create(create)) };
         let (attachment, seq) = (Attachment::new(1), Seq::new(seq as u64 + 1));
         let act = Act::Write { session, attachment, seq, identities: Vec::new(), operation };
-        machine.apply(&Command { time: 8, act });
+        machine.apply(&Command { time: 8, rules: Rules::default(), act });
     }
     // One that waits, and one that was spent when it became known.
     let note = |kind, zxid| WatchNote { path: path("/a"), kind, zxid: Zxid::new(zxid), armed: true };
     let notes = vec![note(WatchKind::Data, 3), note(WatchKind::Child, 2)];
     let act = Act::Watch { session, attachment: Attachment::new(1), number: 0, notes, seen: Zxid::ZERO };
-    machine.apply(&Command { time: 8, act });
+    machine.apply(&Command { time: 8, rules: Rules::default(), act });
+    // It comes back, and takes something away.
+    let (home, address) = (Home { connection: 2, ..home }, Text::from_static("10.0.0.1"));
+    let password = vec![9; 16].into();
+    let seen = Zxid::new(4);
+    let act = Act::Attach { home, session, password, timeout_ms: 1_000, seen, address };
+    machine.apply(&Command { time: 8, rules: Rules::default(), act });
+    let gone =
+        |at| WatchNote { path: path(at), kind: WatchKind::Recursive, zxid: Zxid::new(4), armed: false };
+    let notes = vec![gone("/a"), gone("/gone")];
+    let act = Act::Watch { session, attachment: Attachment::new(2), number: 5, notes, seen: Zxid::ZERO };
+    machine.apply(&Command { time: 8, rules: Rules::default(), act });
     machine.records().collect()
 }
 
@@ -65,11 +80,16 @@ fn znode<'a>(records: &'a mut [Record], path: &str) -> &'a mut ZnodeRecord {
 }
 
 fn watches(records: &mut [Record]) -> &mut [ArmedWatch] {
+    &mut watch(records, "/a").watches
+}
+
+/// What is known of the session at a path.
+fn watch<'a>(records: &'a mut [Record], path: &str) -> &'a mut WatchRecord {
     let found = records.iter_mut().find_map(|record| match record {
-        Record::Watch(record) => Some(&mut record.watches),
+        Record::Watch(record) if record.path.as_str() == path => Some(record),
         _ => None,
     });
-    found.expect("a session that watches")
+    found.expect("a session that watches there, or has taken something away")
 }
 
 /// Of the first transaction that changed anything.
@@ -114,9 +134,9 @@ fn something_is_missing() {
 #[test]
 fn something_is_there_twice() {
     let id = SessionId::opened(MemberId::new(1), Zxid::new(1));
-    let watch = Key::Watch(id, path("/a"));
     let keys = [
-        watch,
+        Key::Watch(id, path("/a")),
+        Key::Watch(id, path("/gone")),
         Key::World,
         Key::Znode(path("/a")),
         Key::Znode(path("/")),
@@ -175,14 +195,21 @@ fn a_watch_cannot_be() {
             session: stranger,
             path: path("/b"),
             watches: [watch].into_iter().collect(),
+            removed: Vec::new(),
         }));
     };
     check(strange, &Damaged::Unwatchable(stranger, path("/b")));
+    let strange = |records: &mut Vec<Record>| watch(records, "/gone").session = stranger;
+    check(strange, &Damaged::Unwatchable(stranger, path("/gone")));
+    let later =
+        |records: &mut Vec<Record>| watch(records, "/gone").removed[0].by.attachment = Attachment::new(3);
+    check(later, &Damaged::Unwatchable(id, path("/gone")));
     let empty = |records: &mut Vec<Record>| {
         records.push(Record::Watch(WatchRecord {
             session: id,
             path: path("/b"),
             watches: [].into_iter().collect(),
+            removed: Vec::new(),
         }));
     };
     check(empty, &Damaged::Unwatchable(id, path("/b")));
@@ -200,7 +227,7 @@ fn every_field_counts_in_the_digest() {
     assert_eq!(whole, digest(world().into_iter().rev().collect()), "the order of records does not count");
 
     type Damage = fn(&mut Vec<Record>);
-    let damages: [(&str, Damage); 33] = [
+    let damages: [(&str, Damage); 40] = [
         ("last zxid", |it| world_record(it).last_zxid = Zxid::new(99)),
         ("clock", |it| world_record(it).now += 1),
         ("forgotten", |it| {
@@ -220,9 +247,16 @@ fn every_field_counts_in_the_digest() {
         ("spent", |it| watches(it)[1].spent = None),
         ("spent by", |it| watches(it)[1].spent = spent(4, EventKind::ChildrenChanged)),
         ("spent how", |it| watches(it)[1].spent = spent(3, EventKind::Deleted)),
+        ("taken away", |it| watch(it, "/a").removed.clear()),
+        ("taken away where nothing is left", |it| {
+            it.retain(|record| !matches!(record, Record::Watch(record) if record.path.as_str() == "/gone"));
+        }),
+        ("what was taken away", |it| watch(it, "/gone").removed[0].kind = WatchKind::Persistent),
+        ("taken away over", |it| watch(it, "/gone").removed[0].by.attachment = Attachment::new(1)),
+        ("taken away by", |it| watch(it, "/gone").removed[0].by.number = 6),
         ("password", |it| session(it).password[15] = 0),
         ("timeout", |it| session(it).timeout_ms += 1),
-        ("attachment", |it| session(it).attachment = Attachment::new(2)),
+        ("attachment", |it| session(it).attachment = Attachment::new(3)),
         ("next write", |it| session(it).next_seq = Seq::new(99)),
         ("member", |it| session(it).home.member = MemberId::new(2)),
         ("boot", |it| session(it).home.boot += 1),
@@ -240,6 +274,8 @@ fn every_field_counts_in_the_digest() {
         ("aversion", |it| znode(it, "/a").aversion += 1),
         ("created", |it| znode(it, "/a").created += 1),
         ("kind", |it| znode(it, "/e").kind = Kind::Persistent),
+        ("container", |it| znode(it, "/a").kind = Kind::Container),
+        ("time to live", |it| znode(it, "/a").kind = Kind::Ttl(1)),
     ];
     for (what, damage) in damages {
         let mut records = world();
@@ -279,13 +315,16 @@ fn what_a_client_writes_is_copied_off_its_frame() {
     let mut machine = Machine::new();
     let home = Home { member: MemberId::new(1), boot: 1, connection: 1 };
     let open = Act::Open { home, password: [9; 16], timeout_ms: 1_000, address: text() };
-    let Verdict::Opened { session, .. } = machine.apply(&Command { time: 7, act: open }).verdict else {
+    let Verdict::Opened { session, .. } =
+        machine.apply(&Command { time: 7, rules: Rules::default(), act: open }).verdict
+    else {
         panic!("not opened");
     };
     let home = Home { connection: 2, ..home };
     let password = vec![9; 16].into();
     machine.apply(&Command {
         time: 7,
+        rules: Rules::default(),
         act: Act::Attach { home, session, password, timeout_ms: 1_000, seen: Zxid::ZERO, address: text() },
     });
     let acl = || {
@@ -296,7 +335,15 @@ fn what_a_client_writes_is_copied_off_its_frame() {
     };
     let data = Some(frame.slice(10..20));
     let writes = [
-        Write::Create(Create { path: "/a".into(), data, acl: acl(), flags: 0, ttl: None, with_stat: false }),
+        Write::Create(Create {
+            path: "/a".into(),
+            data,
+            acl: acl(),
+            flags: 0,
+            ttl: None,
+            container: false,
+            with_stat: false,
+        }),
         Write::SetAcl { path: "/a".into(), acl: acl(), version: Version::ANY },
         Write::SetData { path: "/a".into(), data: Some(frame.slice(20..30)), version: Version::ANY },
     ];
@@ -305,7 +352,7 @@ fn what_a_client_writes_is_copied_off_its_frame() {
         let operation = Operation { op: OpCode::Create, write: Some(write) };
         let (attachment, seq) = (Attachment::new(2), Seq::new(seq as u64 + 1));
         let act = Act::Write { session, attachment, seq, identities, operation };
-        let applied = machine.apply(&Command { time: 8, act });
+        let applied = machine.apply(&Command { time: 8, rules: Rules::default(), act });
         assert!(matches!(applied.verdict, Verdict::Answered { result: Ok(_), .. }), "{applied:?}");
     }
     assert!(frame.is_unique(), "the frame is still in use");

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use machine::{
-    Act, Applied, Command, HistoryBounds, Home, Key, Machine, Operation, Record, Verdict, WatchKind,
-    WatchNote,
+    Act, Applied, Command, HistoryBounds, Home, Key, Machine, Operation, Record, Rules, Verdict, WatchBounds,
+    WatchKind, WatchNote,
 };
 use proto::request::{Create, Write};
 use proto::{
@@ -21,11 +21,22 @@ use rand::{RngExt, SeedableRng};
 /// Less than happens between two images, now and then.
 const BOUNDS: HistoryBounds = HistoryBounds { changes: 20, bytes: 2_000 };
 
+/// The same of the watches that a session has taken away.
+const REMOVED_MAX: usize = 3;
+
 #[test]
 fn members_agree_whenever_they_began() {
-    for seed in 0..40 {
-        live(seed);
-    }
+    let lives: Vec<Lived> = (0..40).map(live).collect();
+    assert!(
+        lives.iter().map(|life| life.reaped).sum::<usize>() > 40,
+        "hardly anything was reaped: {lives:?}"
+    );
+    assert!(
+        lives.iter().map(|life| life.over_quota).sum::<usize>() > 40,
+        "hardly a quota was in the way: {lives:?}"
+    );
+    let removed = lives.iter().map(|life| life.removed).max();
+    assert_eq!(removed, Some(REMOVED_MAX), "nothing had to be forgotten of what was taken away");
 }
 
 #[test]
@@ -34,16 +45,28 @@ fn a_life_is_repeated_by_its_seed() {
     assert_ne!(live(7), live(8));
 }
 
-/// Lives one life, and says what the world came to.
-fn live(seed: u64) -> u64 {
+/// What a life came to.
+#[derive(Debug, PartialEq, Eq)]
+struct Lived {
+    digest: u64,
+    reaped: usize,
+    over_quota: usize,
+    /// The most watches of one session that were remembered for having been taken away.
+    removed: usize,
+}
+
+/// Lives one life.
+fn live(seed: u64) -> Lived {
     let mut client = Client::new(seed);
     let mut veteran = Machine::new();
-    veteran.bound_history(BOUNDS);
+    bound(&mut veteran);
     let mut image = Image::default();
     image.write(veteran.take_changes());
     let mut restored = world_of(&image);
+    let mut removed = 0;
     for step in 0..600 {
-        let command = client.next();
+        let passing: Vec<_> = veteran.passing(None).cloned().collect();
+        let command = client.next(&passing);
         let before = znodes(&veteran);
         let applied = veteran.apply(&command);
         if !is_done(&applied.verdict) {
@@ -63,26 +86,35 @@ fn live(seed: u64) -> u64 {
         }
         if step % 41 == 0 {
             restored = Machine::restore(client.shuffled(veteran.records())).expect("a whole world");
-            restored.bound_history(BOUNDS);
+            bound(&mut restored);
             assert_eq!(veteran.digest(), restored.digest(), "seed {seed}, step {step}: from records");
             assert_eq!(veteran.census(), restored.census());
         }
         if step % 5 == 0 {
             veteran.assert_invariants();
+            removed = removed.max(most_removed(&veteran));
         }
     }
     assert!(client.refused > 30 && client.done > 40, "a dull life: {} {}", client.refused, client.done);
     assert!(client.multis_done > 3 && client.multis_failed > 3, "no multis");
     assert!(client.closed > 3, "no session ended");
     assert!(client.noted > 10, "no watches");
-    veteran.digest()
+    Lived { digest: veteran.digest(), reaped: client.reaped, over_quota: client.over_quota, removed }
+}
+
+fn most_removed(machine: &Machine) -> usize {
+    let mut removed: BTreeMap<SessionId, usize> = BTreeMap::new();
+    for record in machine.watches() {
+        *removed.entry(record.session).or_default() += record.removed.len();
+    }
+    removed.into_values().max().unwrap_or(0)
 }
 
 /// Whether anything in the tree may have changed.
 fn is_done(verdict: &Verdict) -> bool {
     match verdict {
         Verdict::Answered { result, .. } => !matches!(result, Err(_) | Ok(Reply::MultiFailed { .. })),
-        Verdict::Closed { .. } => true,
+        Verdict::Closed { .. } | Verdict::Reaped => true,
         _ => false,
     }
 }
@@ -94,8 +126,13 @@ fn znodes(machine: &Machine) -> BTreeMap<Key, Record> {
 
 fn world_of(image: &Image) -> Machine {
     let mut machine = Machine::restore(image.0.values().cloned()).expect("a whole world");
-    machine.bound_history(BOUNDS);
+    bound(&mut machine);
     machine
+}
+
+fn bound(machine: &mut Machine) {
+    machine.bound_history(BOUNDS);
+    machine.bound_watches(WatchBounds { removed_per_session: REMOVED_MAX, ..WatchBounds::default() });
 }
 
 /// What is on disk: changes written over what stood there.
@@ -131,6 +168,8 @@ struct Client {
     multis_failed: usize,
     closed: usize,
     noted: usize,
+    reaped: usize,
+    over_quota: usize,
     last: Zxid,
 }
 
@@ -147,14 +186,20 @@ impl Client {
             multis_failed: 0,
             closed: 0,
             noted: 0,
+            reaped: 0,
+            over_quota: 0,
             last: Zxid::ZERO,
         }
     }
 
-    fn next(&mut self) -> Command {
+    fn next(&mut self, passing: &[ZnodePath]) -> Command {
         // Clocks of leaders may step back.
         self.time += self.rng.random_range(-3..10);
-        let act = match self.rng.random_range(0..100) {
+        let rules = match self.rng.random_range(0..3) {
+            0 => Rules::default(),
+            _ => Rules::QUOTA_ENFORCED,
+        };
+        let act = match self.rng.random_range(0..106) {
             _ if self.sessions.is_empty() => self.open(),
             0..4 => self.open(),
             4..8 => {
@@ -177,6 +222,11 @@ impl Client {
             }
             10..12 => self.operation(OpCode::CloseSession, Some(Write::CloseSession)),
             12..14 => self.operation(OpCode::Create, None),
+            100..106 => {
+                let found = passing.get(self.rng.random_range(0..=passing.len())).cloned();
+                let path = found.unwrap_or_else(|| ZnodePath::parse(&self.path()).expect("a legal path"));
+                Act::Reap { path, never_used_ms: self.rng.random_range(0..100) }
+            }
             14..22 => self.watch(),
             22..40 => {
                 let count = self.rng.random_range(0..6);
@@ -188,14 +238,16 @@ impl Client {
                 self.operation(OpCode::Create, Some(write))
             }
         };
-        Command { time: self.time, act }
+        Command { time: self.time, rules, act }
     }
 
     /// Follows what became of the command, as a member does.
     fn learn(&mut self, applied: &Applied) {
         self.last = applied.zxid;
+        self.over_quota += usize::from(applied.over_quota.is_some());
         match &applied.verdict {
             Verdict::Noted { .. } => self.noted += 1,
+            Verdict::Reaped => self.reaped += 1,
             Verdict::Opened { session, .. } => {
                 self.sessions.push((*session, Attachment::new(1), Seq::new(1)));
             }
@@ -252,12 +304,13 @@ impl Client {
         let notes = (0..self.rng.random_range(0..4)).map(|_| {
             let path = ZnodePath::parse(&self.path()).expect("a legal path");
             let kind = WatchKind::ALL[self.rng.random_range(0..WatchKind::ALL.len())];
-            let armed = self.rng.random_ratio(4, 5);
+            let armed = self.rng.random_ratio(3, 5);
             WatchNote { path, kind, zxid: self.past(), armed }
         });
         let notes = notes.collect();
         let seen = if self.rng.random_ratio(1, 3) { self.past() } else { Zxid::ZERO };
-        Act::Watch { session, attachment, number: 0, notes, seen }
+        let attachment = if self.rng.random_ratio(1, 3) { Attachment::new(1) } else { attachment };
+        Act::Watch { session, attachment, number: self.rng.random_range(0..8), notes, seen }
     }
 
     fn past(&mut self) -> Zxid {
@@ -280,6 +333,9 @@ impl Client {
     }
 
     fn write(&mut self, in_multi: bool) -> Write {
+        if self.rng.random_ratio(1, 8) {
+            return self.write_quota();
+        }
         let path = self.path();
         // In a multi one failure is enough, so most of its operations are to succeed.
         let version = match self.rng.random_range(0..if in_multi { 12 } else { 4 }) {
@@ -287,18 +343,49 @@ impl Client {
             _ => Version::ANY,
         };
         match self.rng.random_range(0..10) {
-            0..5 => Write::Create(Create {
-                path,
-                data: self.data(),
-                acl: Some(self.acl()),
-                flags: if in_multi { self.rng.random_range(1..4) } else { self.rng.random_range(0..5) },
-                ttl: None,
-                with_stat: self.rng.random(),
-            }),
+            0..5 => self.create(path, in_multi),
             5..7 => Write::SetData { path, data: self.data(), version },
             7 if in_multi => Write::Check { path, version },
             7 => Write::SetAcl { path, acl: Some(self.acl()), version },
             _ => Write::Delete { path, version },
+        }
+    }
+
+    fn create(&mut self, path: Text, in_multi: bool) -> Write {
+        let (flags, ttl, container) = match self.rng.random_range(0..8) {
+            0 => (5, Some(self.rng.random_range(1..60)), false),
+            1 => (2, None, true),
+            _ if in_multi => (self.rng.random_range(1..4), None, false),
+            _ => (self.rng.random_range(0..5), None, false),
+        };
+        let (data, acl, with_stat) = (self.data(), Some(self.acl()), self.rng.random());
+        Write::Create(Create { path, data, acl, flags, ttl, container, with_stat })
+    }
+
+    /// Makes a quota, or changes or ends one. What it counts is held against what there is with the other invariants.
+    fn write_quota(&mut self) -> Write {
+        const QUOTAS: [&str; 4] = ["", "/0", "/1", "/0/1"];
+        let of = QUOTAS[self.rng.random_range(0..QUOTAS.len())];
+        let name = ["", "/zookeeper_limits", "/zookeeper_stats"][self.rng.random_range(0..3)];
+        let path = Text::from(format!("/zookeeper/quota{of}{name}"));
+        let (count, bytes) = (self.rng.random_range(-1..8), self.rng.random_range(-1..8));
+        let says = format!("count=-1,bytes=-1=;byteHardLimit={bytes};countHardLimit={count}");
+        let data = Some(Bytes::from(says));
+        match self.rng.random_range(0..12) {
+            0..8 => {
+                let acl = Some(vec![Acl::open()]);
+                Write::Create(Create {
+                    path,
+                    data,
+                    acl,
+                    flags: 0,
+                    ttl: None,
+                    container: false,
+                    with_stat: true,
+                })
+            }
+            8 if name == "/zookeeper_limits" => Write::SetData { path, data, version: Version::ANY },
+            _ => Write::Delete { path, version: Version::ANY },
         }
     }
 

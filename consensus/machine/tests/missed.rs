@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 
 use machine::{
-    Act, CatchUp, Change, ChangeKind, Command, HistoryBounds, Home, Identities, Machine, Operation, Told,
-    Verdict, WatchKind, WatchNote,
+    Act, CatchUp, Change, ChangeKind, Command, HistoryBounds, Home, Identities, Machine, Operation, Rules,
+    Told, Verdict, WatchKind, WatchNote,
 };
 use proto::path::ancestors;
 use proto::request::{Create, SetWatches, Write};
@@ -85,7 +85,9 @@ impl Life {
         let home = Home { member: MemberId::new(1), boot: 1, connection: 1 };
         let address = Text::from_static("10.0.0.1");
         let open = Act::Open { home, password: [9; 16], timeout_ms: 1_000, address };
-        let Verdict::Opened { session, .. } = machine.apply(&Command { time: 1, act: open }).verdict else {
+        let Verdict::Opened { session, .. } =
+            machine.apply(&Command { time: 1, rules: Rules::default(), act: open }).verdict
+        else {
             panic!("not opened");
         };
         let (rng, seq) = (SmallRng::seed_from_u64(seed), Seq::new(1));
@@ -110,7 +112,7 @@ impl Life {
         let operation = Operation { op: OpCode::Multi, write: Some(write) };
         let (session, attachment, seq) = (self.session, Attachment::new(1), self.seq);
         let act = Act::Write { session, attachment, seq, identities: Vec::new(), operation };
-        let applied = self.machine.apply(&Command { time: 1, act });
+        let applied = self.machine.apply(&Command { time: 1, rules: Rules::default(), act });
         self.seq = self.seq.next();
         self.report.extend(applied.changes.into_iter().map(|change| (applied.zxid, change)));
     }
@@ -119,7 +121,15 @@ impl Life {
         let (path, version) = (self.path().as_str().into(), Version::ANY);
         let (data, acl) = (None, Some(vec![Acl::open()]));
         match self.rng.random_range(0..5) {
-            0..2 => Write::Create(Create { path, data, acl, flags: 0, ttl: None, with_stat: false }),
+            0..2 => Write::Create(Create {
+                path,
+                data,
+                acl,
+                flags: 0,
+                ttl: None,
+                container: false,
+                with_stat: false,
+            }),
             2..4 => Write::Delete { path, version },
             _ => Write::SetData { path, data, version },
         }
@@ -186,7 +196,7 @@ impl Life {
         let notes = std::mem::take(&mut self.unreported);
         let act = Act::Watch { session, attachment, number: 0, notes, seen: Zxid::ZERO };
         for _ in 0..self.rng.random_range(1..3) {
-            self.machine.apply(&Command { time: 1, act: act.clone() });
+            self.machine.apply(&Command { time: 1, rules: Rules::default(), act: act.clone() });
         }
     }
 
@@ -228,7 +238,7 @@ impl Life {
             seen,
         };
         if self.rng.random() {
-            self.machine.apply(&Command { time: 1, act });
+            self.machine.apply(&Command { time: 1, rules: Rules::default(), act });
             self.armed.retain(|(.., armed)| *armed >= seen);
         }
         owed

@@ -8,24 +8,31 @@
 //! > s1 attach                        from a new connection; again password=wrong member= address= timeout=
 //! > s1 expire                        as the leader does; attachment=1
 //! > s1 close
+//! > ensemble server.1=a:1:2 ...      as a leader does that knows of other members than are written down
 //! > s1 auth digest:alice:hash        what its next requests prove
-//! > s1 create /a data ephemeral      sequential flags=4 ttl=9 stat acl=world:anyone:r,ip:10.0.0.0/8:cdrwa
+//! > s1 create /a data ephemeral      sequential flags=4 ttl=9 container stat acl=world:anyone:r,ip:10.0.0.0/8:cdrwa
 //! > s1 delete /a version=0
 //! > s1 set /a data version=0
 //! > s1 setacl /a acl=... version=0
 //! > s1 multi create /a x | check /b version=0
+//! > s1 reconfig leaving=3            joining=server.4=... members=... config=5, the version that is to be replaced
+//! > s1 reconfigured                  as the leader does when it has seen to that; refused, when it cannot be done
 //! > s1 malformed                     a write whose body does not parse
 //! > s1 exists /a                     and get, getacl, ls, ls2, ephemerals, count
 //! > s1 multiread get /a | ls /b
 //! > s1 setwatches since=3 data=/a,/b exist=/c child=/d persistent=/e recursive=/f
 //! > s1 setwatches more since=3 ...   another list of the same connection, which is told nothing twice
-//! > s1 watch at=3 data=/a exist=/c    what its home reports of the watches that it has set; attachment= seen=
-//! > s1 unwatch at=3 child=/d           what it has taken away
+//! > s1 watch at=3 data=/a exist=/c    what its home reports of the watches that it has set; attachment= number= seen=
+//! > s1 unwatch at=3 child=/d           what it has taken away; attachment= number=
 //! > s1 missed since=3                  what its new home finds out
 //! > watches                            what everybody knows of who waits for what
-//! > room 5                             for so many watches of a session from now on; bytes=1000
+//! > room 5                             for so many watches of a session from now on; bytes=1000, and for those that were
+//!                                    taken away removed=2 removed-bytes=1000
 //! > time 1000                        the leader's clock, for all that follows
+//! > reap /a never-used=1000          as the leader does with containers and TTL znodes
+//! > quotas                           what may be below which paths, and what is there
 //! > history 3                        how many changes are remembered from now on; bytes=1000
+//! > rules sasl x509                  what the leader's configuration says, for all that follows; no-digest reconfig no-standalone quota no-ttl
 //! > restore                          the world is put down as records, and taken up again
 //! > census
 //! ```
@@ -46,13 +53,14 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use machine::{
-    Act, Applied, CatchUp, ChangeKind, Command, HistoryBounds, Home, Identities, Key, Machine, Operation,
-    PASSWORD_BYTES, Record, Told, Verdict, WatchBounds, WatchKind, WatchNote,
+    Act, Applied, CatchUp, ChangeKind, Command, HistoryBounds, Home, Identities, Key, Limit, Limits, Machine,
+    Operation, OverQuota, PASSWORD_BYTES, Quota, Reconfiguration, Record, RemovedWatch, Reported, Rules,
+    Told, Verdict, WatchBounds, WatchKind, WatchNote,
 };
-use proto::request::{Create, Read, SetWatches, Write};
+use proto::request::{Create, Read, Reconfig, SetWatches, Write};
 use proto::{
-    Acl, Attachment, Code, Id, MemberId, OpCode, Permissions, Reply, Seq, SessionId, Stat, Text, Version,
-    ZnodePath, Zxid,
+    Acl, Attachment, ClusterId, Code, Id, MemberId, OpCode, Permissions, Reply, Seq, SessionId, Stat, Text,
+    Version, ZnodePath, Zxid,
 };
 
 #[test]
@@ -76,6 +84,7 @@ struct Runner {
     clients: BTreeMap<String, Client>,
     connections: u64,
     time: i64,
+    rules: Rules,
     bounds: HistoryBounds,
     room: WatchBounds,
 }
@@ -94,6 +103,20 @@ struct Client {
 
 type Fallible<T> = Result<T, Box<dyn Error>>;
 
+/// A rule by its name in scripts.
+fn rule(name: &str) -> Fallible<Rules> {
+    Ok(match name {
+        "sasl" => Rules::SASL_KNOWN,
+        "x509" => Rules::X509_KNOWN,
+        "no-digest" => Rules::DIGEST_DISABLED,
+        "reconfig" => Rules::RECONFIG_ENABLED,
+        "no-standalone" => Rules::STANDALONE_DISABLED,
+        "quota" => Rules::QUOTA_ENFORCED,
+        "no-ttl" => Rules::EXTENDED_TYPES_DISABLED,
+        _ => return Err(format!("no rule is called {name}").into()),
+    })
+}
+
 impl goldenscript::Runner for Runner {
     type Command = goldenscript::Command;
 
@@ -104,6 +127,24 @@ impl goldenscript::Runner for Runner {
                 self.time = words.next()?.parse()?;
                 String::new()
             }
+            "ensemble" => {
+                let lines = std::iter::from_fn(|| words.next().ok()).map(Text::from).collect();
+                let applied = self.apply(Act::Ensemble { lines });
+                self.told("-", &applied, false)
+            }
+            "name" => {
+                let number = u64::from_str_radix(&words.next()?, 16)?;
+                let cluster = ClusterId::new(number).ok_or("no name")?;
+                let applied = self.apply(Act::Name { cluster });
+                self.told("-", &applied, false)
+            }
+            "reap" => {
+                let path = ZnodePath::parse(&words.next()?).map_err(|_| "no path")?;
+                let never_used_ms = words.number("never-used")?.unwrap_or(0);
+                let applied = self.apply(Act::Reap { path, never_used_ms });
+                self.told("reaper", &applied, false)
+            }
+            "quotas" => self.quotas(),
             "history" => {
                 let bytes = words.number("bytes")?.unwrap_or(self.bounds.bytes);
                 self.bounds = HistoryBounds { changes: words.next()?.parse()?, bytes };
@@ -112,7 +153,10 @@ impl goldenscript::Runner for Runner {
             }
             "room" => {
                 let bytes = words.number("bytes")?.unwrap_or(self.room.bytes);
-                self.room = WatchBounds { per_session: words.next()?.parse()?, bytes };
+                let removed_per_session = words.number("removed")?.unwrap_or(self.room.removed_per_session);
+                let removed_bytes = words.number("removed-bytes")?.unwrap_or(self.room.removed_bytes);
+                let per_session = words.next()?.parse()?;
+                self.room = WatchBounds { per_session, bytes, removed_per_session, removed_bytes };
                 self.machine.bound_watches(self.room);
                 String::new()
             }
@@ -121,6 +165,13 @@ impl goldenscript::Runner for Runner {
                 self.machine = Machine::restore(self.machine.records())?;
                 self.machine.bound_history(self.bounds);
                 self.machine.bound_watches(self.room);
+                String::new()
+            }
+            "rules" => {
+                self.rules = Rules::default();
+                while let Ok(name) = words.next() {
+                    self.rules = self.rules | rule(&name)?;
+                }
                 String::new()
             }
             "census" => format!("{:?}\n", self.machine.census()),
@@ -201,6 +252,13 @@ impl Runner {
                 }
                 self.told(name, &applied, full)
             }
+            "reconfigured" => {
+                let asked = self.machine.reconfiguration().cloned().ok_or("nothing is under way")?;
+                let Reconfiguration { session, attachment, seq, .. } = asked;
+                let refusal = words.flag("refused").then_some(Code::NewConfigNoQuorum);
+                let applied = self.apply(Act::Reconfigured { session, attachment, seq, refusal });
+                self.told(name, &applied, full)
+            }
             "expire" => {
                 let session = client.session.ok_or("never opened")?;
                 let attachment = words.number("attachment")?.map_or(client.attachment, Attachment::new);
@@ -218,6 +276,7 @@ impl Runner {
                 let attachment = words.number("attachment")?.map_or(client.attachment, Attachment::new);
                 let zxid = words.number("at")?.map_or(self.machine.last_zxid(), Zxid::new);
                 let seen = Zxid::new(words.number("seen")?.unwrap_or(0));
+                let number = words.number("number")?.unwrap_or(0);
                 let mut notes = Vec::new();
                 for (kind, name) in WatchKind::ALL.into_iter().zip(KINDS) {
                     for path in words.list(name) {
@@ -225,7 +284,7 @@ impl Runner {
                         notes.push(WatchNote { path, kind, zxid, armed: verb == "watch" });
                     }
                 }
-                let applied = self.apply(Act::Watch { session, attachment, number: 0, notes, seen });
+                let applied = self.apply(Act::Watch { session, attachment, number, notes, seen });
                 self.told(name, &applied, full)
             }
             "missed" => {
@@ -251,7 +310,8 @@ impl Runner {
                 }
                 self.caught_up(&watches, &client)
             }
-            "create" | "delete" | "set" | "setacl" | "check" | "multi" | "close" | "malformed" => {
+            "create" | "delete" | "set" | "setacl" | "check" | "multi" | "reconfig" | "close"
+            | "malformed" => {
                 let attachment = words.number("attachment")?.map_or(client.attachment, Attachment::new);
                 let seq = words.number("seq")?.map_or(client.seq, Seq::new);
                 let operation = match verb {
@@ -270,7 +330,7 @@ impl Runner {
                 let session = client.session.ok_or("never opened")?;
                 let identities = client.identities.clone();
                 let applied = self.apply(Act::Write { session, attachment, seq, identities, operation });
-                if let Verdict::Answered { seq, .. } = &applied.verdict {
+                if let Verdict::Answered { .. } | Verdict::Reconfiguring { .. } = &applied.verdict {
                     client.seq = seq.next();
                 }
                 self.told(name, &applied, full)
@@ -300,7 +360,7 @@ impl Runner {
     }
 
     fn apply(&mut self, act: Act) -> Applied {
-        self.machine.apply(&Command { time: self.time, act })
+        self.machine.apply(&Command { time: self.time, rules: self.rules, act })
     }
 
     /// What a command came to, as the members see it.
@@ -349,8 +409,17 @@ impl Runner {
             }
             Verdict::Repeat => "repeat".to_owned(),
             Verdict::Gap => "gap".to_owned(),
+            Verdict::Reaped => "reaped".to_owned(),
             Verdict::Outlived => "outlived".to_owned(),
+            Verdict::Reconfiguring { .. } => "the leader is to see to it".to_owned(),
+            Verdict::Described => "the members are written down".to_owned(),
+            Verdict::Named => "the ensemble has a name".to_owned(),
         };
+        if let Some(OverQuota { path, what, limit }) = applied.over_quota.as_deref() {
+            let hardness = if limit.hard { "hard" } else { "soft" };
+            let _ =
+                writeln!(out, "{zxid} over the quota of {path}: {hardness} limit of {} {what}", limit.most);
+        }
         let _ = writeln!(out, "{zxid} {name} {verdict}");
         out
     }
@@ -358,6 +427,28 @@ impl Runner {
     fn caught_up(&self, watches: &SetWatches, client: &Client) -> String {
         let who = Identities { address: &client.address, proved: &client.identities };
         described(&self.machine.catch_up(watches, who, &mut client.told.borrow_mut()))
+    }
+
+    fn quotas(&self) -> String {
+        let limit = |limit: Option<Limit>| match limit {
+            None => "unlimited".to_owned(),
+            Some(Limit { most, hard: true }) => format!("{most} at most"),
+            Some(Limit { most, hard: false }) => format!("{most} without a warning"),
+        };
+        let quota = |it: Quota| {
+            let Limits { count, bytes } = it.limits;
+            let (znodes, of_bytes) = (limit(count), limit(bytes));
+            format!(
+                "{} in {}: {} znodes, {znodes}; {} bytes, {of_bytes}\n",
+                it.path,
+                it.namespace(),
+                it.count,
+                it.bytes
+            )
+        };
+        let mut lines: Vec<String> = self.machine.quotas().map(quota).collect();
+        lines.sort();
+        lines.concat()
     }
 
     fn watches(&self) -> String {
@@ -371,6 +462,11 @@ impl Runner {
                     .spent
                     .map_or(String::new(), |spent| format!(" spent {} {}", spent.zxid, spent.kind));
                 lines.push(format!("{name} {} {kind} armed {}{spent}\n", record.path, watch.armed));
+            }
+            for RemovedWatch { kind, by } in record.removed {
+                let (kind, Reported { attachment, number }) = (KINDS[kind as usize - 1], by);
+                let by = format!("attachment={attachment} number={number}");
+                lines.push(format!("{name} {} {kind} taken away by {by}\n", record.path));
             }
         }
         lines.sort();
@@ -414,6 +510,7 @@ fn write(verb: &str, words: &mut Words) -> Fallible<Write> {
             let kind = i32::from(words.flag("ephemeral")) + 2 * i32::from(words.flag("sequential"));
             let flags = words.number("flags")?.unwrap_or(kind);
             let ttl = words.number("ttl")?;
+            let container = words.flag("container");
             let with_stat = words.flag("stat");
             Write::Create(Create {
                 path: words.next()?.into(),
@@ -421,6 +518,7 @@ fn write(verb: &str, words: &mut Words) -> Fallible<Write> {
                 acl,
                 flags,
                 ttl,
+                container,
                 with_stat,
             })
         }
@@ -428,6 +526,12 @@ fn write(verb: &str, words: &mut Words) -> Fallible<Write> {
         "set" => Write::SetData { path: words.next()?.into(), data: words.data(), version },
         "setacl" => Write::SetAcl { path: words.next()?.into(), acl, version },
         "check" => Write::Check { path: words.next()?.into(), version },
+        "reconfig" => Write::Reconfig(Reconfig {
+            joining: words.value("joining").map(Text::from),
+            leaving: words.value("leaving").map(Text::from),
+            members: words.value("members").map(Text::from),
+            version: words.number("config")?.unwrap_or(-1),
+        }),
         "close" => Write::CloseSession,
         other => return Err(format!("no command {other}").into()),
     })

@@ -8,7 +8,7 @@ mod told;
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 use proto::request::SetWatches;
-use proto::{Acl, Event, EventKind, Permissions, Text, ZnodePath, Zxid, limits};
+use proto::{Event, EventKind, Permissions, Text, ZnodePath, Zxid, limits};
 
 use crate::acl::permits;
 use crate::command::{Identities, WatchKind};
@@ -158,7 +158,7 @@ pub(crate) fn spent(
     let missed = Missed { tree, history, since: armed, who: nobody, concluded: Vec::new(), seen: Vec::new() };
     match missed.first(path, kind) {
         First::Waiting => None,
-        First::Seen(_, kind, zxid) => Some(Spent { zxid, kind }),
+        First::Seen(_, kind, past) => Some(Spent { zxid: past.zxid, kind }),
         // When is not known any more, but not later than this.
         First::Concluded(kind) => Some(Spent { zxid: history.forgotten().max(armed.next()), kind }),
     }
@@ -183,13 +183,13 @@ struct Missed<'a> {
 
 /// What a one-shot watch comes to.
 #[derive(Clone, Copy, Debug)]
-enum First {
+enum First<'a> {
     /// Nothing has happened to it.
     Waiting,
     /// By the look of the tree, this must have happened.
     Concluded(EventKind),
     /// This happened first.
-    Seen(Place, EventKind, Zxid),
+    Seen(Place, EventKind, &'a Past),
 }
 
 impl<'a> Missed<'a> {
@@ -215,13 +215,14 @@ impl<'a> Missed<'a> {
     }
 
     /// Notes what a one-shot watch comes to, and says whether it still waits.
-    fn settle(&mut self, path: ZnodePath, first: First) -> bool {
+    fn settle(&mut self, path: ZnodePath, first: First<'_>) -> bool {
         match first {
             First::Waiting => return true,
             First::Concluded(kind) => self.concluded.push(Event { zxid: None, kind, path }),
-            First::Seen(place, kind, zxid) => {
-                let event = Event { zxid: Some(zxid), kind, path };
-                self.seen.push(Seen { place, is_once: true, event });
+            First::Seen(place, kind, past) => {
+                let is_readable = self.is_readable(past, kind);
+                let event = Event { zxid: Some(past.zxid), kind, path };
+                self.seen.push(Seen { place, is_once: true, is_readable, event });
             }
         }
         false
@@ -230,7 +231,7 @@ impl<'a> Missed<'a> {
     /// A one-shot watch that the members know of. It may stand for an older one at the same path, whose client was
     /// told neither what spent that, nor that this one was set: so what counts is the first event that the client has
     /// not seen, and not the first since the watch was armed.
-    fn once(&self, path: &str, watch: &ArmedWatch) -> First {
+    fn once(&self, path: &'a str, watch: &ArmedWatch) -> First<'a> {
         let forgotten = self.history.forgotten();
         let since = match watch.spent {
             Some(spent) if spent.zxid <= self.since => return First::Waiting,
@@ -251,10 +252,10 @@ impl<'a> Missed<'a> {
             }
             _ => own.last().map(|found| (found, found.1.change.kind.event())),
         };
-        first.map_or(First::Waiting, |((place, past), kind)| First::Seen(place, kind, past.zxid))
+        first.map_or(First::Waiting, |((place, past), kind)| First::Seen(place, kind, past))
     }
 
-    fn first(&self, path: &str, kind: WatchKind) -> First {
+    fn first(&self, path: &'a str, kind: WatchKind) -> First<'a> {
         match kind {
             WatchKind::Data => self.data(path),
             WatchKind::Exist => self.exist(path),
@@ -264,21 +265,21 @@ impl<'a> Missed<'a> {
     }
 
     /// A watch on a znode that was there: what becomes of it.
-    fn data(&self, path: &str) -> First {
+    fn data(&self, path: &'a str) -> First<'a> {
         let first = self.history.of_node(self.tree, path, self.since).last();
         match (first, self.tree.get(path)) {
             (first, znode) if self.is_new(first, znode) => First::Concluded(EventKind::Deleted),
-            (Some((place, past)), _) => First::Seen(place, past.change.kind.event(), past.zxid),
+            (Some((place, past)), _) => First::Seen(place, past.change.kind.event(), past),
             (None, Some(znode)) if self.is_in_gap(znode.mzxid) => First::Concluded(EventKind::DataChanged),
             (None, _) => First::Waiting,
         }
     }
 
     /// A watch on a znode that was not there.
-    fn exist(&self, path: &str) -> First {
+    fn exist(&self, path: &'a str) -> First<'a> {
         match self.history.of_node(self.tree, path, self.since).last() {
             Some((place, past)) if past.change.kind == ChangeKind::Created => {
-                First::Seen(place, EventKind::Created, past.zxid)
+                First::Seen(place, EventKind::Created, past)
             }
             None if self.tree.get(path).is_none() => First::Waiting,
             // It was there before the first thing that is known of it.
@@ -287,7 +288,7 @@ impl<'a> Missed<'a> {
     }
 
     /// A watch on the children of a znode that was there.
-    fn child(&self, path: &str) -> First {
+    fn child(&self, path: &'a str) -> First<'a> {
         let (mut first, mut deleted) = (None, None);
         for found in self.history.of_node(self.tree, path, self.since) {
             first = Some(found);
@@ -301,11 +302,11 @@ impl<'a> Missed<'a> {
         }
         let changed = self.history.of_children(self.tree, path, self.since).last();
         match (deleted, changed, znode) {
-            (Some((place, past)), None, _) => First::Seen(place, EventKind::Deleted, past.zxid),
+            (Some((place, past)), None, _) => First::Seen(place, EventKind::Deleted, past),
             (Some((place, past)), Some((later, _)), _) if place < later => {
-                First::Seen(place, EventKind::Deleted, past.zxid)
+                First::Seen(place, EventKind::Deleted, past)
             }
-            (_, Some((place, past)), _) => First::Seen(place, EventKind::ChildrenChanged, past.zxid),
+            (_, Some((place, past)), _) => First::Seen(place, EventKind::ChildrenChanged, past),
             (None, None, Some(znode)) if self.is_in_gap(znode.pzxid) => {
                 First::Concluded(EventKind::ChildrenChanged)
             }
@@ -329,12 +330,10 @@ impl<'a> Missed<'a> {
             let mut first = None;
             for (place, past) in history.of_node(self.tree, path, self.since) {
                 first = Some(past.change.kind);
-                let acl = past.change.acls.as_ref().map(|acls| &*acls.own);
-                self.note(place, past, acl, past.change.kind.event(), path);
+                self.note(place, past, past.change.kind.event(), path);
             }
             for (place, past) in history.of_children(self.tree, path, self.since) {
-                let acl = past.change.acls.as_ref().map(|acls| &*acls.parent);
-                self.note(place, past, acl, EventKind::ChildrenChanged, path);
+                self.note(place, past, EventKind::ChildrenChanged, path);
             }
             self.conclude_root(path, first);
             if let Some(znode) = self.tree.get(path)
@@ -353,8 +352,7 @@ impl<'a> Missed<'a> {
         let roots: HashSet<ZnodePath, RandomState> = paths.iter().cloned().collect();
         let history = self.history;
         for (place, past) in history.below(&roots, self.since) {
-            let acl = past.change.acls.as_ref().map(|acls| &*acls.own);
-            self.note(place, past, acl, past.change.kind.event(), &past.change.path);
+            self.note(place, past, past.change.kind.event(), &past.change.path);
         }
         if self.since >= self.history.forgotten() {
             return;
@@ -407,10 +405,18 @@ impl<'a> Missed<'a> {
         }
     }
 
-    fn note(&mut self, place: Place, past: &Past, acl: Option<&[Acl]>, kind: EventKind, path: &ZnodePath) {
-        if acl.is_none_or(|acl| permits(acl, self.who, Permissions::READ)) {
+    fn note(&mut self, place: Place, past: &Past, kind: EventKind, path: &ZnodePath) {
+        if self.is_readable(past, kind) {
             let event = Event { zxid: Some(past.zxid), kind, path: path.clone() };
-            self.seen.push(Seen { place, is_once: false, event });
+            self.seen.push(Seen { place, is_once: false, is_readable: true, event });
         }
+    }
+
+    /// Whether the ACL that stood there lets whoever asks be told of this.
+    fn is_readable(&self, past: &Past, kind: EventKind) -> bool {
+        past.change.acls.as_ref().is_none_or(|acls| {
+            let acl = if kind == EventKind::ChildrenChanged { &acls.parent } else { &acls.own };
+            permits(acl, self.who, Permissions::READ)
+        })
     }
 }

@@ -19,8 +19,10 @@ pub struct Told {
     persistent: HashMap<ZnodePath, Zxid, RandomState>,
     /// The same of recursive watches.
     recursive: HashMap<ZnodePath, Zxid, RandomState>,
-    /// One-shot watches for data, and for children, that were left waiting: whatever comes is told when it comes.
-    waiting: [HashSet<ZnodePath, RandomState>; 2],
+    /// One-shot watches that were left waiting, by their lists: whatever comes is told when it comes. One for what is
+    /// there says nothing of one for what is not. Who has both at a path was not told, since it could not read there,
+    /// what ended the older one, and that may still be waited for.
+    waiting: HashSet<(WatchKind, ZnodePath), RandomState>,
 }
 
 /// An event that the history shows.
@@ -30,6 +32,8 @@ pub(super) struct Seen {
     pub(super) place: Place,
     /// It is the first event of a one-shot watch, rather than one of many.
     pub(super) is_once: bool,
+    /// The client may read what it is about: if not, no persistent watch has told it.
+    pub(super) is_readable: bool,
     /// The event itself.
     pub(super) event: Event,
 }
@@ -47,7 +51,7 @@ impl Told {
         self.events.is_empty()
             && self.persistent.is_empty()
             && self.recursive.is_empty()
-            && self.waiting.iter().all(HashSet::is_empty)
+            && self.waiting.is_empty()
     }
 
     /// Puts what was missed in order, leaves out what was told, and notes the rest as told. Says too whether that is
@@ -60,7 +64,7 @@ impl Told {
         // In front of its like stands what has to be told in any case.
         seen.sort_unstable_by_key(|seen| (seen.identity(), !seen.is_once));
         seen.dedup_by_key(|seen| seen.identity());
-        seen.retain(|seen| !self.holds(&seen.event));
+        seen.retain(|seen| !self.holds(seen));
         let fits = seen.len() <= limits::CATCH_UP_EVENTS_MAX;
         if !fits {
             leave_only_the_last(&mut seen);
@@ -88,22 +92,26 @@ impl Told {
 
     /// Notes that a one-shot watch was left waiting.
     pub(super) fn waits(&mut self, kind: WatchKind, path: &ZnodePath) {
-        self.waiting[usize::from(kind == WatchKind::Child)].insert(path.clone());
+        self.waiting.insert((kind, path.clone()));
     }
 
     /// Whether a one-shot watch was left waiting before.
     pub(super) fn is_waiting(&self, kind: WatchKind, path: &ZnodePath) -> bool {
-        self.waiting[usize::from(kind == WatchKind::Child)].contains(path)
+        self.waiting.contains(&(kind, path.clone()))
     }
 
-    fn holds(&self, event: &Event) -> bool {
+    fn holds(&self, seen: &Seen) -> bool {
+        let Seen { event, is_readable, .. } = seen;
         let told = |known: &HashMap<ZnodePath, Zxid, RandomState>, path: &str| {
             known.get(path).is_some_and(|&since| event.zxid.is_some_and(|zxid| zxid > since))
         };
         let (path, is_family) = (&*event.path, event.kind == EventKind::ChildrenChanged);
-        told(&self.persistent, path)
-            || (!is_family && !self.recursive.is_empty())
-                && std::iter::once(path).chain(ancestors(path)).any(|path| told(&self.recursive, path))
+        let is_told_by_persistent = || {
+            told(&self.persistent, path)
+                || (!is_family && !self.recursive.is_empty())
+                    && std::iter::once(path).chain(ancestors(path)).any(|path| told(&self.recursive, path))
+        };
+        *is_readable && is_told_by_persistent()
             || !self.events.is_empty() && self.events.contains(&(event.zxid, event.kind, event.path.clone()))
     }
 }

@@ -1,18 +1,20 @@
 //! A new znode.
 
-use proto::request::Create;
+use proto::request::{Create, Stay};
 use proto::{Code, Permissions, Reply, ZnodePath};
 
+use super::quota::Weight;
 use super::undo::Undo;
-use super::{Txn, detached};
+use super::{Txn, detached, quota};
 use crate::acl;
 use crate::outcome::ChangeKind;
+use crate::rules::Rules;
 use crate::znode::{Kind, Znode};
 
 pub(super) fn create(txn: &mut Txn<'_>, request: &Create) -> Result<Reply, Code> {
-    let mode = request.mode()?;
+    let mode = request.mode(!txn.rules.contains(Rules::EXTENDED_TYPES_DISABLED))?;
     let parent = parent_of(&request.path)?;
-    let list = acl::expand(request.acl.as_deref(), txn.who)?;
+    let list = acl::expand(request.acl.as_deref(), txn.who, txn.rules)?;
     let parent = txn.tree.get(parent).ok_or(Code::NoNode)?;
     acl::require(&parent.acl, txn.who, Permissions::CREATE)?;
     let path = if mode.sequential {
@@ -26,13 +28,21 @@ pub(super) fn create(txn: &mut Txn<'_>, request: &Create) -> Result<Reply, Code>
     if parent.kind.owner().is_some() {
         return Err(Code::NoChildrenForEphemerals);
     }
+    let weight = Weight::of(request.data.as_ref());
+    quota::admit(txn, &path, weight)?;
 
-    let kind = if mode.ephemeral { Kind::Ephemeral(txn.session) } else { Kind::Persistent };
+    let kind = match mode.stay {
+        Stay::Persistent => Kind::Persistent,
+        Stay::Ephemeral => Kind::Ephemeral(txn.session),
+        Stay::Container => Kind::Container,
+        Stay::Ttl(ttl) => Kind::Ttl(ttl),
+    };
     let list = txn.tree.intern(&list);
     let znode = Znode::new(detached(request.data.as_ref()), list.clone(), kind, txn.zxid, txn.time);
     let stat = znode.stat();
     let mark = txn.tree.create(&path, znode);
     txn.remember(|| Undo::Create { path: path.clone(), parent: mark });
+    quota::created(txn, &path, weight);
     txn.report(ChangeKind::Created, path.clone(), list);
     Ok(if request.with_stat { Reply::PathStat(path, stat) } else { Reply::Path(path) })
 }

@@ -2,9 +2,11 @@
 
 use proto::{Code, Permissions, Reply, Version, ZnodePath, path};
 
-use super::Txn;
+use super::quota::Weight;
 use super::undo::Undo;
+use super::{Txn, quota};
 use crate::acl;
+use crate::command::Millis;
 use crate::outcome::ChangeKind;
 use crate::tree::RESERVED;
 
@@ -36,9 +38,21 @@ pub(crate) fn delete_ephemerals(txn: &mut Txn<'_>) {
     }
 }
 
+/// Deletes a container or TTL znode that has had its time; `false` if it has not, or there is none.
+pub(crate) fn delete_due(txn: &mut Txn<'_>, path: &str, never_used_ms: Millis) -> bool {
+    let Some((path, znode)) = txn.tree.find(path) else { return false };
+    if !znode.is_due(txn.time, never_used_ms) {
+        return false;
+    }
+    let path = path.clone();
+    remove(txn, path);
+    true
+}
+
 fn remove(txn: &mut Txn<'_>, path: ZnodePath) {
     let (znode, mark) = txn.tree.delete(&path, txn.zxid);
-    let acl = znode.acl.clone();
+    let (acl, weight) = (znode.acl.clone(), Weight::of(znode.data.as_ref()));
     txn.remember(|| Undo::Delete { path: path.clone(), znode, parent: mark });
+    quota::deleted(txn, &path, weight);
     txn.report(ChangeKind::Deleted, path, acl);
 }

@@ -4,6 +4,8 @@
 //! clients see that order.
 mod undo;
 
+mod quota;
+
 mod check;
 mod create;
 mod delete;
@@ -11,6 +13,7 @@ mod set_acl;
 mod set_data;
 
 mod multi;
+mod reconfig;
 
 use std::sync::Arc;
 
@@ -20,12 +23,14 @@ use proto::{Acl, Code, Reply, SessionId, ZnodePath, Zxid};
 use smallvec::SmallVec;
 
 use crate::command::{Identities, Millis};
-use crate::outcome::{Change, ChangeKind};
+use crate::outcome::{Change, ChangeKind, OverQuota};
+use crate::rules::Rules;
 use crate::tree::Tree;
 use crate::znode::Znode;
 use undo::Undo;
 
-pub(crate) use delete::delete_ephemerals;
+pub(crate) use delete::{delete_due, delete_ephemerals};
+pub(crate) use reconfig::reconfig;
 
 /// A transaction under way.
 pub(crate) struct Txn<'a> {
@@ -34,7 +39,10 @@ pub(crate) struct Txn<'a> {
     pub(crate) time: Millis,
     pub(crate) session: SessionId,
     pub(crate) who: Identities<'a>,
+    pub(crate) rules: Rules,
     pub(crate) changes: SmallVec<[Change; 1]>,
+    /// The first limit of a quota that it went beyond, or would have.
+    pub(crate) over_quota: Option<Box<OverQuota>>,
     /// How to take back what was done; kept by a multi only.
     undo: Option<Vec<Undo>>,
 }
@@ -47,16 +55,19 @@ impl<'a> Txn<'a> {
         time: Millis,
         session: SessionId,
         who: Identities<'a>,
+        rules: Rules,
     ) -> Self {
-        Self { tree, zxid, time, session, who, changes: SmallVec::new(), undo: None }
+        let changes = SmallVec::new();
+        Self { tree, zxid, time, session, who, rules, changes, over_quota: None, undo: None }
     }
 
     /// Does what a session asks for, or changes nothing.
     pub(crate) fn perform(&mut self, write: &Write) -> Result<Reply, Code> {
         match write {
             Write::Multi(operations) => multi::multi(self, operations),
-            // It ends the session as well as its ephemerals, so it is done where sessions are.
-            Write::CloseSession => Err(Code::MarshallingError),
+            // The one ends the session as well as its ephemerals, the other is about more than the tree: they are done where
+            // the rest of the world is.
+            Write::CloseSession | Write::Reconfig(_) => Err(Code::MarshallingError),
             // Stands in a multi only.
             Write::Check { .. } => Err(Code::Unimplemented),
             _ => self.perform_one(write),
@@ -71,7 +82,7 @@ impl<'a> Txn<'a> {
             Write::SetData { path, data, version } => set_data::set_data(self, path, data.as_ref(), *version),
             Write::SetAcl { path, acl, version } => set_acl::set_acl(self, path, acl.as_deref(), *version),
             Write::Check { path, version } => check::check(self, path, *version),
-            Write::Multi(_) | Write::CloseSession => Err(Code::MarshallingError),
+            Write::Multi(_) | Write::Reconfig(_) | Write::CloseSession => Err(Code::MarshallingError),
         }
     }
 

@@ -33,6 +33,6 @@ fn kind(operation: &Write) -> Option<OpCode> {
         Write::Delete { .. } => Some(OpCode::Delete),
         Write::SetData { .. } => Some(OpCode::SetData),
         Write::Check { .. } => Some(OpCode::Check),
-        Write::SetAcl { .. } | Write::Multi(_) | Write::CloseSession => None,
+        Write::SetAcl { .. } | Write::Multi(_) | Write::Reconfig(_) | Write::CloseSession => None,
     }
 }

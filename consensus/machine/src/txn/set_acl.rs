@@ -13,7 +13,7 @@ pub(super) fn set_acl(
     version: Version,
 ) -> Result<Reply, Code> {
     let path = ZnodePath::parse(path)?;
-    let list = acl::expand(list, txn.who)?;
+    let list = acl::expand(list, txn.who, txn.rules)?;
     let znode = txn.tree.get(&path).ok_or(Code::NoNode)?;
     acl::require(&znode.acl, txn.who, Permissions::ADMIN)?;
     if !version.expects(znode.aversion) {

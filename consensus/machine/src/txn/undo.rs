@@ -3,6 +3,7 @@
 //! The tree is changed in place, and each change says how to take it back: so there is never a second copy of
 //! anything, and an ordinary transaction pays nothing.
 
+use bytes::Bytes;
 use proto::ZnodePath;
 
 use crate::tree::{DataMark, ParentMark, Tree};
@@ -13,6 +14,7 @@ pub(super) enum Undo {
     Create { path: ZnodePath, parent: ParentMark },
     Delete { path: ZnodePath, znode: Box<Znode>, parent: ParentMark },
     SetData { path: ZnodePath, before: DataMark },
+    Usage { path: ZnodePath, before: Option<Bytes> },
 }
 
 /// Takes changes back, the last one first.
@@ -22,6 +24,7 @@ pub(super) fn roll_back(tree: &mut Tree, log: Vec<Undo>) {
             Undo::Create { path, parent } => tree.undo_create(&path, parent),
             Undo::Delete { path, znode, parent } => tree.undo_delete(&path, *znode, parent),
             Undo::SetData { path, before } => tree.undo_set_data(&path, before),
+            Undo::Usage { path, before } => drop(tree.put_usage(&path, before)),
         }
     }
 }

@@ -1,13 +1,27 @@
 //! Who may do what: lists are judged, kept once each, and held against those who ask.
+mod distinguished_name;
+
+mod scheme;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
+use proto::limits::ACL_LINES_OF_AUTH_MAX;
 use proto::{Acl, Code, Id, Permissions, Text};
 
 use crate::command::Identities;
+use crate::rules::Rules;
+use scheme::{Range, is_digest, is_kerberos_name, is_subject};
+
+/// The scheme of what every user of SASL is besides, by the word of the operator (`letAnySaslUserDoX`): an ACL of the
+/// scheme `sasl` with that id means all of them. It is known at the member that the client is connected to, and travels
+/// with what it proves there. It stands in no ACL itself.
+pub const ANY_SASL_USER: &str = "sasl*";
+
+/// The user whom every ACL of the scheme `sasl` means, whatever its id.
+const SASL_SUPER_USER: &str = "super";
 
 /// How many lists are kept before anybody looks whether they are all in use.
 const SWEEP_MIN: usize = 256;
@@ -35,11 +49,13 @@ pub(crate) fn require(acl: &[Acl], who: Identities<'_>, wanted: Permissions) -> 
 /// proved to be (PROTOCOL, section "Validation and expansion").
 ///
 /// # Errors
-/// [`Code::InvalidAcl`] if it names nobody, or somebody in a form that the scheme does not know.
-pub(crate) fn expand(given: Option<&[Acl]>, who: Identities<'_>) -> Result<Vec<Acl>, Code> {
+/// [`Code::InvalidAcl`] if it names nobody, or somebody in a form that the scheme does not know, or if a client of many
+/// names means all of them very often.
+pub(crate) fn expand(given: Option<&[Acl]>, who: Identities<'_>, rules: Rules) -> Result<Vec<Acl>, Code> {
     let given = given.unwrap_or_default();
     let mut list = Vec::with_capacity(given.len());
     let mut seen: HashSet<&Acl, RandomState> = HashSet::default();
+    let mut of_auth = 0;
     for entry in given {
         if given.len() > 1 && !seen.insert(entry) {
             continue;
@@ -47,15 +63,14 @@ pub(crate) fn expand(given: Option<&[Acl]>, who: Identities<'_>) -> Result<Vec<A
         match &*entry.id.scheme {
             "auth" => {
                 let before = list.len();
-                let authenticated = who.proved.iter().filter(|id| is_authenticated(&id.scheme));
+                let authenticated = who.proved.iter().filter(|id| is_authenticated(&id.scheme, rules));
                 list.extend(authenticated.map(|id| Acl { permissions: entry.permissions, id: id.clone() }));
-                if list.len() == before {
+                of_auth += list.len() - before;
+                if list.len() == before || of_auth > ACL_LINES_OF_AUTH_MAX {
                     return Err(Code::InvalidAcl);
                 }
             }
-            "world" if entry.id.id == "anyone" => list.push(entry.clone()),
-            "digest" if is_digest(&entry.id.id) => list.push(entry.clone()),
-            "ip" if Range::parse(&entry.id.id).is_some() => list.push(entry.clone()),
+            _ if is_legal(&entry.id, rules) => list.push(entry.clone()),
             _ => return Err(Code::InvalidAcl),
         }
     }
@@ -117,87 +132,41 @@ fn names(named: &Id, who: Identities<'_>) -> bool {
             (Some(range), Ok(address)) => range.contains(address.to_canonical()),
             _ => false,
         },
+        "sasl" => who.proved.iter().any(|id| match &*id.scheme {
+            "sasl" => id.id == named.id || id.id == SASL_SUPER_USER,
+            ANY_SASL_USER => id.id == named.id,
+            _ => false,
+        }),
         _ => who.proved.contains(named),
     }
 }
 
-/// Schemes in which a client proves something; where it calls from is not a proof.
-fn is_authenticated(scheme: &str) -> bool {
-    matches!(scheme, "digest" | "sasl" | "x509")
-}
-
-/// `user:hash`. Colons at the end are no part of it, as in ZooKeeper.
-fn is_digest(id: &str) -> bool {
-    let id = id.trim_end_matches(':');
-    id.split(':').count() == 2
-}
-
-/// Addresses that begin with the same bits.
-struct Range {
-    address: IpAddr,
-    bits: u32,
-}
-
-impl Range {
-    /// `address` or `address/bits`.
-    fn parse(text: &str) -> Option<Self> {
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits.parse().ok()?)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().ok()?;
-        let width = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.unwrap_or(width);
-        (bits <= width).then_some(Self { address, bits })
+/// Whether `auth` stands for what a client has proved in this scheme. Where it calls from is not a proof, and what the
+/// scheme of another configuration has proved is none here.
+fn is_authenticated(scheme: &str, rules: Rules) -> bool {
+    match scheme {
+        "digest" => !rules.contains(Rules::DIGEST_DISABLED),
+        "sasl" => rules.contains(Rules::SASL_KNOWN),
+        "x509" => rules.contains(Rules::X509_KNOWN),
+        _ => false,
     }
+}
 
-    fn contains(&self, other: IpAddr) -> bool {
-        match (self.address, other) {
-            (IpAddr::V4(mine), IpAddr::V4(other)) => {
-                let mask = u32::MAX.checked_shl(32 - self.bits).unwrap_or(0);
-                (mine.to_bits() ^ other.to_bits()) & mask == 0
-            }
-            (IpAddr::V6(mine), IpAddr::V6(other)) => {
-                let mask = u128::MAX.checked_shl(128 - self.bits).unwrap_or(0);
-                (mine.to_bits() ^ other.to_bits()) & mask == 0
-            }
-            _ => false,
-        }
+/// Whether an ACL may name this somebody: everybody, or an id of a scheme that is served, in the form that it has there.
+fn is_legal(id: &Id, rules: Rules) -> bool {
+    match &*id.scheme {
+        "world" => id.id == "anyone",
+        "ip" => Range::parse(&id.id).is_some(),
+        "digest" => !rules.contains(Rules::DIGEST_DISABLED) && is_digest(&id.id),
+        "sasl" => rules.contains(Rules::SASL_KNOWN) && is_kerberos_name(&id.id),
+        "x509" => rules.contains(Rules::X509_KNOWN) && is_subject(&id.id),
+        _ => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn check(range: &str, address: &str, contained: Option<bool>) {
-        let address: IpAddr = address.parse().unwrap();
-        assert_eq!(Range::parse(range).map(|range| range.contains(address)), contained, "{range} {address}");
-    }
-
-    #[test]
-    fn ranges_compare_the_first_bits() {
-        check("10.1.2.3", "10.1.2.3", Some(true));
-        check("10.1.2.3", "10.1.2.4", Some(false));
-        check("10.1.0.0/16", "10.1.9.9", Some(true));
-        check("10.1.0.0/16", "10.2.0.0", Some(false));
-        check("10.1.0.0/0", "192.168.0.1", Some(true));
-        check("10.1.2.3/32", "10.1.2.3", Some(true));
-        check("2001:db8::/33", "2001:db8:7fff::1", Some(true));
-        check("2001:db8::/33", "2001:db8:8000::1", Some(false));
-        check("::/0", "2001:db8::1", Some(true));
-        check("::/0", "10.0.0.1", Some(false));
-    }
-
-    #[test]
-    fn what_is_no_range() {
-        for range in
-            ["", "ten", "10.1.2", "10.1.2.3/33", "10.1.2.3/-1", "10.1.2.3/", "::/129", "10.1.2.3/8/8"]
-        {
-            check(range, "10.1.2.3", None);
-        }
-    }
 
     #[test]
     fn lists_are_kept_once_and_swept() {
@@ -209,15 +178,5 @@ mod tests {
         }
         assert!(lists.lists.len() <= 2 * SWEEP_MIN, "{} lists", lists.lists.len());
         assert!(Arc::ptr_eq(&kept, &lists.intern(&[Acl::open()])));
-    }
-
-    #[test]
-    fn a_digest_has_two_parts() {
-        for (id, legal) in
-            [("u:h", true), ("u:h:", true), (":h", true), ("u:", false), ("u", false), ("", false)]
-        {
-            assert_eq!(is_digest(id), legal, "{id:?}");
-        }
-        assert!(!is_digest("u:h:i"));
     }
 }
