@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_util::{Stream, StreamExt};
 use machine::Command;
@@ -10,11 +11,14 @@ use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use proto::limits;
 
+use crate::digest::Digests;
+use crate::entry::Mark;
 use crate::replica::Replica;
+use crate::runtime::blocking;
 use crate::snapshot::{Snapshot, SnapshotHandle, SnapshotReceiver};
 use crate::state::{Incoming, Progress, Store};
 use crate::types::{Batch, Entry, LogId, SnapshotMeta, StoredMembership, TypeConfig};
-use crate::{Fault, entry};
+use crate::{Amount, Fault, clock, entry};
 
 /// The consensus of this member, with its own way to apply.
 pub(crate) type Raft = openraft::Raft<TypeConfig, Applier>;
@@ -24,18 +28,23 @@ pub(crate) struct Applier {
     replica: Arc<Replica>,
     store: Store,
     progress: Progress,
+    digests: Digests,
 }
 
 impl Applier {
     /// An applier of entries behind `progress`, which is where the replica stands.
-    pub(crate) fn new(replica: Arc<Replica>, store: Store, progress: Progress) -> Self {
-        Self { replica, store, progress }
+    pub(crate) fn new(replica: Arc<Replica>, store: Store, progress: Progress, digests: Digests) -> Self {
+        Self { replica, store, progress, digests }
     }
 
     /// Applies a few entries: changes the world, tells who waits, and hands on what changed.
     async fn perform(&mut self, gathered: &mut Gathered) -> Result<(), Fault> {
-        let Gathered { commands, responders, progress } = std::mem::take(gathered);
+        let Gathered { commands, responders, progress, mark } = std::mem::take(gathered);
         let Some(progress) = progress else { return Ok(()) };
+        if let Some(last) = commands.last() {
+            let late = u64::try_from(clock::wall() - last.time).unwrap_or(0);
+            self.replica.measured(Amount::Propagated(Duration::from_millis(late)));
+        }
         let mut changes = Vec::new();
         let mut chunks = commands.chunks(limits::APPLY_TRANSACTIONS_PER_LOCK_MAX).peekable();
         while let Some(chunk) = chunks.next() {
@@ -51,7 +60,11 @@ impl Applier {
             responder.send(());
         }
         self.progress = progress;
-        self.store.write(changes, self.progress.clone()).await
+        self.store.write(changes, self.progress.clone()).await?;
+        match mark {
+            Some(mark) => self.digests.passed(mark, &self.store).await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -62,6 +75,8 @@ struct Gathered {
     responders: Vec<ApplyResponder<TypeConfig>>,
     /// Where the log stands behind them; `None` if there are none.
     progress: Option<Progress>,
+    /// What the last of them asks besides: nothing is to be applied together with what follows it.
+    mark: Option<Mark>,
 }
 
 impl Gathered {
@@ -76,7 +91,11 @@ impl Gathered {
         progress.applied = Some(log_id);
         match entry.payload {
             EntryPayload::Blank => {}
-            EntryPayload::Normal(Batch(bytes)) => self.commands.append(&mut entry::decode(&bytes)?),
+            EntryPayload::Normal(Batch(bytes)) => {
+                let (mut commands, mark) = entry::decode_marked(&bytes)?;
+                self.commands.append(&mut commands);
+                self.mark = mark;
+            }
             EntryPayload::Membership(membership) => {
                 progress.membership = StoredMembership::new(Some(log_id), membership);
             }
@@ -102,7 +121,7 @@ impl RaftStateMachine<TypeConfig> for Applier {
         while let Some(item) = entries.next().await {
             let (entry, responder) = item?;
             gathered.add(&self.progress, entry, responder)?;
-            if gathered.commands.len() >= limits::APPLY_TRANSACTIONS_PER_LOCK_MAX {
+            if gathered.mark.is_some() || gathered.commands.len() >= limits::APPLY_TRANSACTIONS_PER_LOCK_MAX {
                 self.perform(&mut gathered).await?;
             }
         }
@@ -110,7 +129,13 @@ impl RaftStateMachine<TypeConfig> for Applier {
     }
 
     async fn get_snapshot_builder(&mut self) -> Builder {
-        Builder { store: self.store.clone(), applied: self.progress.applied }
+        let (store, replica) = (self.store.clone(), self.replica.clone());
+        Builder {
+            store,
+            applied: self.progress.applied,
+            zxid: replica.read(machine::Machine::last_zxid),
+            replica,
+        }
     }
 
     async fn install_snapshot(
@@ -118,21 +143,22 @@ impl RaftStateMachine<TypeConfig> for Applier {
         _meta: &SnapshotMeta,
         data: SnapshotHandle,
     ) -> Result<(), io::Error> {
+        let begun = Instant::now();
         let incoming = match data.take_received() {
             Some(incoming) => incoming,
             None => copy(&self.store, &data).await?,
         };
-        let store = self.store.clone();
-        let (machine, progress) = blocking(move || store.install(incoming)).await?;
+        let (machine, progress) = blocking(move || incoming.install()).await?;
         self.store.written(progress.applied).await?;
         self.progress = progress;
         tracing::info!(last_zxid = %machine.last_zxid(), "the state was replaced by a snapshot");
         self.replica.replace(machine);
+        self.replica.measured(Amount::StateReceived(begun.elapsed()));
         Ok(())
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
-        let handle = SnapshotHandle::pin(self.store.database()?).await?;
+        let handle = SnapshotHandle::pin(&self.store).await?;
         // A world of which nothing stands in the log is nobody's snapshot.
         let meaningful = handle.meta().last_log_id.is_some();
         Ok(meaningful.then(|| Snapshot { meta: handle.meta().clone(), snapshot: handle }))
@@ -143,23 +169,26 @@ impl RaftStateMachine<TypeConfig> for Applier {
 pub(crate) struct Builder {
     store: Store,
     applied: Option<LogId>,
+    zxid: proto::Zxid,
+    replica: Arc<Replica>,
 }
 
 impl RaftSnapshotBuilder<TypeConfig> for Builder {
     type SnapshotData = SnapshotHandle;
 
     async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
+        let begun = Instant::now();
         self.store.written(self.applied).await?;
-        let database = self.store.database()?;
         // First pinned, then flushed: what the snapshot claims to hold is then surely safe, and may leave the log.
-        let handle = SnapshotHandle::pin(database.clone()).await?;
-        blocking(move || database.flush()).await?;
+        let handle = SnapshotHandle::pin(&self.store).await?;
+        handle.flush().await?;
+        self.replica.measured(Amount::StateFlushed { took: begun.elapsed(), zxid: self.zxid });
         Ok(Snapshot { meta: handle.meta().clone(), snapshot: handle })
     }
 }
 
 /// A copy of a snapshot of this member's own.
-async fn copy(store: &Store, data: &SnapshotHandle) -> Result<Incoming, Fault> {
+async fn copy(store: &Store, data: &SnapshotHandle) -> Result<Box<dyn Incoming>, Fault> {
     let mut pieces = data.chunks();
     let (store, meta) = (store.clone(), data.meta().clone());
     let handle = blocking(move || {
@@ -175,15 +204,6 @@ async fn copy(store: &Store, data: &SnapshotHandle) -> Result<Incoming, Fault> {
     })
     .await?;
     handle.take_received().ok_or_else(|| Fault::Other("a snapshot was installed twice".to_owned()))
-}
-
-/// Does what waits for the disk where that is allowed.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Fault::Other(format!("work on the state was given up: {error}")))?
 }
 
 #[cfg(test)]

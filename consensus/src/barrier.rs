@@ -5,7 +5,7 @@ use std::time::Duration;
 use openraft::ReadPolicy;
 use proto::limits::{BARRIER_WAIT_MAX, BARRIERS_WAITING_MAX};
 use proto::peer::ReadIndexRequest;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
@@ -13,6 +13,7 @@ use crate::Unavailable;
 use crate::applier::Raft;
 use crate::leader::Leadership;
 use crate::peer::Peers;
+use crate::runtime::watch;
 use crate::tasks::Tasks;
 
 /// How long to wait before the leader is asked again.
@@ -73,31 +74,36 @@ impl Rounds {
         while questions.recv_many(&mut waiting, BARRIERS_WAITING_MAX).await > 0 {
             // The youngest gives up last, and whoever gives up earlier stops listening.
             let Some(until) = waiting.iter().map(|question| question.until).max() else { continue };
-            let answer = match timeout_at(until, self.round()).await {
-                Ok(()) => Ok(()),
-                Err(_) => Err(Unavailable),
-            };
+            let answer = timeout_at(until, self.round()).await.unwrap_or(Err(Unavailable));
             for question in waiting.drain(..) {
                 let _ = question.answer.send(answer);
             }
         }
     }
 
-    /// Returns when everything is applied here that was committed when this was called.
-    async fn round(&mut self) {
+    /// Returns when everything is applied here that was committed when this was called, or when Raft has stopped here.
+    async fn round(&mut self) -> Result<(), Unavailable> {
         loop {
             match self.read_index().await {
+                #[cfg(test)]
+                Ok(_) if crate::runtime::bugs::is_in(crate::runtime::bugs::Bug::ImpatientBarrier) => {
+                    return Ok(());
+                }
                 Ok(index) => {
                     let applied = self.raft.wait(None).applied_index_at_least(Some(index), "barrier").await;
                     if applied.is_ok() {
-                        return;
+                        return Ok(());
                     }
                 }
                 Err(why) => debug!(why, "leader does not answer a barrier"),
             }
             let known = *self.leadership.borrow_and_update();
             tokio::select! {
-                _ = self.leadership.wait_for(|now| *now != known) => {}
+                biased;
+                changed = self.leadership.wait_for(|now| *now != known) => {
+                    // Whoever would tell is gone with Raft: without this it would be asked again and again at once.
+                    changed.map_err(|_| Unavailable)?;
+                }
                 () = tokio::time::sleep(ASK_AGAIN) => {}
             }
         }
@@ -116,6 +122,7 @@ impl Rounds {
         let mut peer = self.peers.ask(leader).ok_or("the leader has no usable address")?;
         let mut changing = self.leadership.clone();
         tokio::select! {
+            biased;
             _ = changing.wait_for(|now| *now != leadership) => Err("the leader changed".to_owned()),
             reply = peer.read_index(ReadIndexRequest {}) => {
                 reply.map(|reply| reply.into_inner().index).map_err(|status| status.to_string())

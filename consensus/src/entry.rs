@@ -3,12 +3,14 @@
 //! A transaction is encoded once, by the member that proposes it, and then only copied: the leader packs it unread
 //! into a batch, and every member decodes the batch where it applies it.
 
+use std::num::NonZeroU64;
+
 use bytes::{Bytes, BytesMut};
-use machine::{Act, Command, Home, Millis, Operation, WatchKind, WatchNote};
+use machine::{Act, Command, Home, Millis, Operation, Reconfiguration, Rules, WatchKind, WatchNote};
 use prost::Message;
 use proto::jute::request::read_write;
 use proto::log::{self, transaction};
-use proto::{Attachment, Id, MemberId, OpCode, Seq, SessionId, Text, ZnodePath, Zxid};
+use proto::{Attachment, ClusterId, Code, Id, MemberId, OpCode, Seq, SessionId, Text, ZnodePath, Zxid};
 
 use crate::Fault;
 
@@ -93,9 +95,56 @@ pub(crate) fn encode_expiry(session: SessionId, attachment: Attachment) -> Bytes
     transaction(transaction::Act::Expire(log::Expire { session, attachment }))
 }
 
-/// Encoded transactions as one entry, stamped with the leader's time.
-pub(crate) fn encode_batch(time: Millis, transactions: Vec<Bytes>) -> Bytes {
-    log::Batch { time_ms: time, transactions }.encode_to_vec().into()
+/// Who the members are, as the log will carry it.
+pub(crate) fn encode_ensemble(lines: &[String]) -> Bytes {
+    transaction(transaction::Act::Ensemble(log::Ensemble { lines: lines.to_vec() }))
+}
+
+/// Which ensemble this is, as the log will carry it.
+pub(crate) fn encode_name(cluster: ClusterId) -> Bytes {
+    transaction(transaction::Act::Name(log::Name { cluster: cluster.get() }))
+}
+
+/// The name that an entry gives the ensemble, if that is what it is there for.
+pub(crate) fn name_in(batch: &Bytes) -> Option<ClusterId> {
+    decode(batch).ok()?.into_iter().find_map(|command| match command.act {
+        Act::Name { cluster } => Some(cluster),
+        _ => None,
+    })
+}
+
+/// What has come of the change of members that a session had asked for, as the log will carry it.
+pub(crate) fn encode_reconfigured(asked: &Reconfiguration, refusal: Option<Code>) -> Bytes {
+    transaction(transaction::Act::Reconfigured(log::Reconfigured {
+        session: asked.session.to_wire(),
+        attachment: asked.attachment.get(),
+        seq: asked.seq.get(),
+        refusal: refusal.map_or(0, |code| code as i32),
+    }))
+}
+
+/// The end of a container or TTL znode that seems to have had its time, as the log will carry it.
+pub(crate) fn encode_reaping(path: &ZnodePath, never_used_ms: Millis) -> Bytes {
+    transaction(transaction::Act::Reap(log::Reap { path: path.to_string(), never_used_ms }))
+}
+
+/// Encoded transactions as one entry, stamped with the leader's time and rules.
+pub(crate) fn encode_batch(time: Millis, rules: Rules, transactions: Vec<Bytes>) -> Bytes {
+    log::Batch { time_ms: time, transactions, rules: rules.bits(), mark: 0 }.encode_to_vec().into()
+}
+
+/// An entry that changes nothing, at which every member takes the digest of its state.
+pub(crate) fn encode_mark(time: Millis, mark: NonZeroU64) -> Bytes {
+    log::Batch { time_ms: time, transactions: Vec::new(), rules: 0, mark: mark.get() }.encode_to_vec().into()
+}
+
+/// A mark in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// By which it is asked for.
+    pub(crate) name: NonZeroU64,
+    /// When the leader put it into the log.
+    pub(crate) time: Millis,
 }
 
 /// The commands of one entry.
@@ -104,9 +153,21 @@ pub(crate) fn encode_batch(time: Millis, transactions: Vec<Bytes>) -> Bytes {
 /// A [`Fault`] if the entry cannot be read: it is damaged, or of a later release. Either way this member cannot
 /// know what the others make of it.
 pub(crate) fn decode(batch: &Bytes) -> Result<Vec<Command>, Fault> {
+    decode_marked(batch).map(|(commands, _)| commands)
+}
+
+/// The same, with the mark that the entry may carry.
+///
+/// # Errors
+/// As [`decode`].
+pub(crate) fn decode_marked(batch: &Bytes) -> Result<(Vec<Command>, Option<Mark>), Fault> {
     let batch = log::Batch::decode(batch.clone()).map_err(|error| unreadable(&error.to_string()))?;
     let time = batch.time_ms;
-    batch.transactions.into_iter().map(|bytes| Ok(Command { time, act: decode_act(bytes)? })).collect()
+    let rules = Rules::from_bits(batch.rules).ok_or_else(|| unreadable("an unknown rule"))?;
+    let mark = NonZeroU64::new(batch.mark).map(|name| Mark { name, time });
+    let commands = batch.transactions.into_iter();
+    let commands = commands.map(|bytes| Ok(Command { time, rules, act: decode_act(bytes)? }));
+    Ok((commands.collect::<Result<_, Fault>>()?, mark))
 }
 
 fn decode_act(bytes: Bytes) -> Result<Act, Fault> {
@@ -141,6 +202,22 @@ fn decode_act(bytes: Bytes) -> Result<Act, Fault> {
             session: SessionId::from_wire(expire.session),
             attachment: Attachment::new(expire.attachment),
         },
+        transaction::Act::Ensemble(ensemble) => {
+            Act::Ensemble { lines: ensemble.lines.into_iter().map(Text::from).collect() }
+        }
+        transaction::Act::Name(name) => Act::Name {
+            cluster: ClusterId::new(name.cluster).ok_or_else(|| unreadable("a name that is none"))?,
+        },
+        transaction::Act::Reconfigured(done) => Act::Reconfigured {
+            session: SessionId::from_wire(done.session),
+            attachment: Attachment::new(done.attachment),
+            seq: Seq::new(done.seq),
+            refusal: read_refusal(done.refusal)?,
+        },
+        transaction::Act::Reap(reap) => Act::Reap {
+            path: ZnodePath::parse(&reap.path).map_err(|_| unreadable("a reaping of what is no path"))?,
+            never_used_ms: reap.never_used_ms,
+        },
         transaction::Act::Watch(watch) => Act::Watch {
             session: SessionId::from_wire(watch.session),
             attachment: Attachment::new(watch.attachment),
@@ -157,6 +234,14 @@ fn decode_operation(op: i32, body: &Bytes) -> Result<Operation, Fault> {
     // small znode would keep a megabyte of its neighbours' transactions alive. So it is copied out, once.
     let body = Bytes::copy_from_slice(body);
     Ok(Operation { op, write: read_write(op, body).ok() })
+}
+
+fn read_refusal(refusal: i32) -> Result<Option<Code>, Fault> {
+    match refusal {
+        0 => Ok(None),
+        number if number == Code::NewConfigNoQuorum as i32 => Ok(Some(Code::NewConfigNoQuorum)),
+        _ => Err(unreadable("an unknown refusal of other members")),
+    }
 }
 
 fn transaction(act: transaction::Act) -> Bytes {
@@ -206,9 +291,10 @@ mod tests {
     use super::*;
 
     const HOME: Home = Home { member: MemberId::new(3), boot: u64::MAX, connection: 17 };
+    const RULES: Rules = Rules::QUOTA_ENFORCED;
 
     fn round_trip(proposal: Proposal) -> Command {
-        let batch = encode_batch(1_234, vec![encode(proposal)]);
+        let batch = encode_batch(1_234, RULES, vec![encode(proposal)]);
         let mut commands = decode(&batch).unwrap();
         assert_eq!(commands.len(), 1);
         commands.remove(0)
@@ -239,7 +325,7 @@ mod tests {
             timeout_ms: 4_000,
             address: Text::from_static("10.0.0.1"),
         };
-        assert_eq!(command, Command { time: 1_234, act });
+        assert_eq!(command, Command { time: 1_234, rules: RULES, act });
     }
 
     #[test]
@@ -311,11 +397,52 @@ mod tests {
     }
 
     #[test]
+    fn who_the_members_are_survives() {
+        let lines = ["server.1=a:1:2:participant".to_owned(), "server.2=b:1:2:participant".to_owned()];
+        let commands = decode(&encode_batch(1, Rules::default(), vec![encode_ensemble(&lines)])).unwrap();
+        assert_eq!(commands[0].act, Act::Ensemble { lines: lines.map(Text::from).to_vec() });
+    }
+
+    #[test]
+    fn the_name_of_an_ensemble_survives() {
+        let cluster = ClusterId::new(0x0123_4567_89ab_cdef).unwrap();
+        let batch = encode_batch(1, RULES, vec![encode_ensemble(&[]), encode_name(cluster)]);
+        assert_eq!(decode(&batch).unwrap()[1].act, Act::Name { cluster });
+        assert_eq!(name_in(&batch), Some(cluster));
+        assert_eq!(name_in(&encode_batch(1, RULES, vec![encode_ensemble(&[])])), None);
+        let nameless = transaction(transaction::Act::Name(log::Name { cluster: 0 }));
+        assert!(decode(&encode_batch(1, RULES, vec![nameless])).is_err());
+    }
+
+    #[test]
+    fn what_came_of_a_change_of_members_survives() {
+        let (session, attachment, seq) = (SessionId::from_wire(-5), Attachment::new(2), Seq::new(3));
+        let asked = Reconfiguration { session, attachment, seq, lines: Vec::new() };
+        for refusal in [None, Some(Code::NewConfigNoQuorum)] {
+            let batch = encode_batch(1, RULES, vec![encode_reconfigured(&asked, refusal)]);
+            let act = Act::Reconfigured { session, attachment, seq, refusal };
+            assert_eq!(decode(&batch).unwrap(), [Command { time: 1, rules: RULES, act }]);
+        }
+        let unknown = log::Reconfigured { refusal: -4, ..Default::default() };
+        let transaction = transaction(transaction::Act::Reconfigured(unknown));
+        assert!(decode(&encode_batch(1, RULES, vec![transaction])).is_err());
+    }
+
+    #[test]
+    fn a_reaping_survives() {
+        let path = ZnodePath::parse("/a/b").unwrap();
+        let batch = encode_batch(1, RULES, vec![encode_reaping(&path, 9)]);
+        let act = Act::Reap { path, never_used_ms: 9 };
+        assert_eq!(decode(&batch).unwrap(), [Command { time: 1, rules: RULES, act }]);
+    }
+
+    #[test]
     fn a_batch_keeps_its_order() {
         let expiries = (1..=3).map(|n| encode_expiry(SessionId::from_wire(n), Attachment::new(7))).collect();
-        let commands = decode(&encode_batch(-1, expiries)).unwrap();
+        let commands = decode(&encode_batch(-1, RULES, expiries)).unwrap();
         let expected = (1..=3).map(|n| Command {
             time: -1,
+            rules: RULES,
             act: Act::Expire { session: SessionId::from_wire(n), attachment: Attachment::new(7) },
         });
         assert_eq!(commands, expected.collect::<Vec<_>>());
@@ -323,33 +450,39 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_a_fault() {
-        let cut_short = encode_batch(1, vec![encode(delete(OpCode::Delete, b""))]);
+        let cut_short = encode_batch(1, RULES, vec![encode(delete(OpCode::Delete, b""))]);
         assert!(decode(&cut_short.slice(..cut_short.len() - 1)).is_err());
-        assert!(decode(&encode_batch(1, vec![Bytes::new()])).is_err(), "a transaction without an act");
+        assert!(decode(&encode_batch(1, RULES, vec![Bytes::new()])).is_err(), "a transaction without an act");
         let unknown = transaction(transaction::Act::Write(log::Write { op: 9_999, ..Default::default() }));
-        assert!(decode(&encode_batch(1, vec![unknown])).is_err(), "an operation of a later release");
+        assert!(decode(&encode_batch(1, RULES, vec![unknown])).is_err(), "an operation of a later release");
         let note = |path: &str, kind| log::WatchNote { path: path.to_owned(), kind, zxid: 1, armed: true };
+        let nowhere = transaction::Act::Reap(log::Reap { path: "a".to_owned(), never_used_ms: 0 });
+        assert!(decode(&encode_batch(1, RULES, vec![transaction(nowhere)])).is_err());
         for note in [note("/a", 0), note("/a", 6), note("a", 1)] {
             let watch = log::Watch { notes: vec![note], ..Default::default() };
-            assert!(decode(&encode_batch(1, vec![transaction(transaction::Act::Watch(watch))])).is_err());
+            assert!(
+                decode(&encode_batch(1, RULES, vec![transaction(transaction::Act::Watch(watch))])).is_err()
+            );
         }
         let short = transaction(transaction::Act::Open(log::Open {
             home: Some(log::Home::default()),
             password: Bytes::from_static(b"short"),
             ..Default::default()
         }));
-        assert!(decode(&encode_batch(1, vec![short])).is_err(), "a password of another length");
+        assert!(decode(&encode_batch(1, RULES, vec![short])).is_err(), "a password of another length");
+        let ruled = log::Batch { rules: 1 << 31, ..Default::default() }.encode_to_vec();
+        assert!(decode(&ruled.into()).is_err(), "a rule of a later release");
     }
 
     /// Numbers of fields are on disk: this is the entry that a released version would have written.
     #[test]
     fn the_bytes_on_disk_do_not_change() {
         let session = SessionId::from_wire(0x0102_0304_0506_0708);
-        let batch = encode_batch(1, vec![encode_expiry(session, Attachment::new(2))]);
+        let batch = encode_batch(1, RULES, vec![encode_expiry(session, Attachment::new(2))]);
         assert_eq!(
             batch.as_ref(),
-            [0x08, 1, 0x12, 13, 0x22, 11, 0x09, 8, 7, 6, 5, 4, 3, 2, 1, 0x10, 2],
-            "batch{{time, transaction{{expire{{session, attachment}}}}}}"
+            [0x08, 1, 0x12, 13, 0x22, 11, 0x09, 8, 7, 6, 5, 4, 3, 2, 1, 0x10, 2, 0x18, 1],
+            "batch{{time, transaction{{expire{{session, attachment}}}}, rules}}"
         );
     }
 }

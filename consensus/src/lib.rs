@@ -5,47 +5,81 @@
 // Layers, lowest first. A module imports only from those above it; the tidy test checks.
 mod config;
 mod error;
+mod runtime;
 mod status;
 mod types;
 
 mod clock;
 mod tasks;
 
+mod directory;
 mod entry;
 mod replica;
 mod wire;
+
+mod cluster;
 
 mod snapshot;
 mod state;
 
 mod log;
 
-mod franchise;
+mod backup;
+mod digest;
 
 mod applier;
 
+mod candidacy;
+mod newcomers;
+mod step;
+
+mod franchise;
 mod leader;
 
 mod peer;
 
 mod barrier;
+mod compare;
 mod propose;
+mod purge;
+mod recollection;
+mod standing;
 mod touch;
+mod trim;
 
 mod member;
+pub mod offline;
+
+#[cfg(test)]
+mod simulation;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use machine::{Home, Machine};
 use member::Member;
 use proto::SessionId;
-use tokio::sync::watch;
+use runtime::watch;
 
-pub use config::{Config, Retention, Timing};
+pub use backup::{Backup, Leaderless, NoBackup};
+pub use clock::wall;
+pub use compare::Compared;
+pub use config::{Config, Description, Reaping, Retention, Timing};
+pub use digest::Digested;
 pub use entry::Proposal;
 pub use error::{Fault, Unavailable};
-pub use replica::Observer;
+pub use replica::{Amount, Observer};
 pub use status::{Role, Status};
+
+/// How many transactions an entry of the log holds, all of which can be read: for those who try what else there may
+/// stand in it.
+///
+/// # Errors
+/// A [`Fault`] if the entry, or one of them, cannot be read.
+#[doc(hidden)]
+pub fn count_transactions(entry: &bytes::Bytes) -> Result<usize, Fault> {
+    entry::decode(entry).map(|commands| commands.len())
+}
 
 /// This member's part in the ensemble. Cloning shares it.
 ///
@@ -98,9 +132,40 @@ impl Consensus {
         self.member.touches.touch(session);
     }
 
+    /// In how long each session will be overdue if its client is not heard of, in no particular order; `None` if this
+    /// member does not lead. For operators.
+    pub fn deadlines(&self) -> Option<Vec<(Duration, SessionId)>> {
+        self.member.expiry.deadlines()
+    }
+
     /// What this member knows of the ensemble, now and whenever it changes.
     pub fn status(&self) -> watch::Receiver<Status> {
         self.member.status.clone()
+    }
+
+    /// The whole state, to be kept elsewhere, with all that was acknowledged anywhere when this was called. Only a leader
+    /// can say what that is: without one, what is done is `leaderless`.
+    ///
+    /// # Errors
+    /// [`NoBackup`] if no leader answers and it is not to be stale, or if the state cannot be read.
+    pub async fn backup(&self, leaderless: Leaderless) -> Result<Backup, NoBackup> {
+        let stale = self.barrier().await.is_err();
+        if stale && leaderless == Leaderless::Refused {
+            return Err(NoBackup::Leaderless);
+        }
+        let pinned = self.member.store.pin_behind().await?.await;
+        let pinned = pinned.map_err(|_| Fault::Other("the state was closed".to_owned()))??;
+        let member = self.member.comparison.own;
+        Ok(runtime::blocking(move || Backup::of(pinned, member, stale)).await?)
+    }
+
+    /// The digests of all members' states at one place of the log, for which an entry is put there that changes nothing.
+    /// Each is taken from what the member has written to its disk, on a thread of its own, and nobody waits for it.
+    ///
+    /// # Errors
+    /// In words, if there is no leader.
+    pub async fn compare(&self) -> Result<Vec<Compared>, String> {
+        self.member.comparison.ask().await
     }
 
     /// Lets another member lead, if this one does and another can: the first thing to do for a member that leaves, so

@@ -1,9 +1,11 @@
 //! The lock around the world, and who is told what happened behind it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use machine::{Applied, Command, Machine};
 use parking_lot::RwLock;
+use proto::Zxid;
 
 /// The one arrow that points up: who is told what was applied, while the world is locked for writing.
 pub trait Observer: Send + Sync + 'static {
@@ -12,6 +14,38 @@ pub trait Observer: Send + Sync + 'static {
 
     /// The whole world was replaced by a snapshot; what led from the `old` one to the `new` one was not told one by one.
     fn replaced(&self, old: &Machine, new: &Machine);
+
+    /// Something of this part's own work was measured. It is told from any thread, and nothing is locked.
+    fn measured(&self, _amount: Amount) {}
+}
+
+/// What this part measures of its own work, for operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    /// The state and the log on disk were opened.
+    Opened(Duration),
+    /// The log was written and synced, with so many entries.
+    LogSynced {
+        /// How long that took.
+        took: Duration,
+        /// How many entries were among it.
+        entries: usize,
+    },
+    /// This member, as the leader, put an entry of so many bytes into the log.
+    Proposed(usize),
+    /// Such an entry was committed and applied here, so long after.
+    Committed(Duration),
+    /// Transactions were applied so long after the leader had stamped them, by the clocks of both.
+    Propagated(Duration),
+    /// The state on disk was made firm.
+    StateFlushed {
+        /// How long that took.
+        took: Duration,
+        /// Where the world stood when it began.
+        zxid: Zxid,
+    },
+    /// The whole state of another member was received and taken over.
+    StateReceived(Duration),
 }
 
 /// Who inside this crate is told what was applied, ahead of the [`Observer`], under the same hold of the lock. It
@@ -37,6 +71,11 @@ impl Replica {
         Self { machine: RwLock::new(machine), hooks, observer }
     }
 
+    /// Tells what was measured.
+    pub(crate) fn measured(&self, amount: Amount) {
+        self.observer.measured(amount);
+    }
+
     /// Looks at the world. Readers and the writer take turns, so `look` must be short.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&Machine) -> T) -> T {
         look(&self.machine.read())
@@ -46,6 +85,10 @@ impl Replica {
     pub(crate) fn apply<T>(&self, commands: &[Command], behind: impl FnOnce(&mut Machine) -> T) -> T {
         let mut machine = self.machine.write();
         for command in commands {
+            #[cfg(test)]
+            let tampered = crate::runtime::bugs::tampered(&machine, command);
+            #[cfg(test)]
+            let command = tampered.as_ref().unwrap_or(command);
             let applied = machine.apply(command);
             for hook in &self.hooks {
                 hook.applied(&machine, command, &applied);

@@ -1,17 +1,24 @@
 //! What others may know about this member.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use openraft::async_runtime::WatchReceiver;
 use openraft::type_config::TypeConfigExt;
 use openraft::{Instant as _, RaftMetrics, ServerState};
-use proto::{MemberId, limits};
-use tokio::sync::watch;
+use proto::server_line::ServerLine;
+use proto::{ClusterId, MemberId};
 use tokio::time::MissedTickBehavior;
 
 use crate::applier::Raft;
-use crate::types::{LogId, TypeConfig};
+use crate::cluster::Belonging;
+use crate::directory::{self, Directory};
+use crate::log::LogStore;
+use crate::runtime::watch;
+use crate::step::is_in_step;
+use crate::types::{LogId, StoredMembership, TypeConfig};
 
 /// What this member is in the ensemble.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,12 +45,25 @@ pub struct Status {
     pub leaderless_since: Option<Instant>,
     /// The Raft term.
     pub term: u64,
+    /// The log index up to which entries have been dropped from this member's log; 0 if none has been.
+    pub purged: u64,
+    /// Which ensemble it is part of, as soon as it knows.
+    pub cluster: Option<ClusterId>,
     /// Whether it has applied all that it had acknowledged before it was last started: it must not serve before.
     pub recovered: bool,
+    /// Whether it has caught up since its log was made. Before, it may vote only where all the others have been heard.
+    pub grown_up: bool,
     /// Members with their peer addresses; `true` for those that vote.
     pub members: BTreeMap<MemberId, (String, bool)>,
-    /// On the leader: how many of the others are in step.
+    /// What the log says of the members: empty until they have been changed through the ensemble itself. Before that each
+    /// member's file says it.
+    pub lines: BTreeMap<MemberId, ServerLine>,
+    /// Whether the others have a leader and do not know this member: it was removed, or is to be added.
+    pub outside: bool,
+    /// On the leader: how many of the others that vote are in step.
     pub followers_in_step: usize,
+    /// On the leader: how many of those are that do not vote.
+    pub observers_in_step: usize,
     /// Whether a fault has stopped this member's part in the ensemble.
     pub stopped: bool,
 }
@@ -57,6 +77,9 @@ impl Status {
     }
 }
 
+type Members = BTreeMap<MemberId, (String, bool)>;
+type Lines = BTreeMap<MemberId, ServerLine>;
+
 /// Keeps a status up to date, until the member's part in the ensemble ends.
 pub(crate) struct Reporter {
     pub(crate) raft: Raft,
@@ -66,6 +89,13 @@ pub(crate) struct Reporter {
     /// After how long a silence a leader is one no more.
     pub(crate) silence_max: Duration,
     pub(crate) recovery: Recovery,
+    pub(crate) log: LogStore,
+    pub(crate) belonging: Belonging,
+    /// Is told of the members.
+    pub(crate) directory: Directory,
+    pub(crate) outside: Arc<AtomicBool>,
+    /// The members that were reported last.
+    pub(crate) reported: Option<Arc<StoredMembership>>,
 }
 
 impl Reporter {
@@ -79,11 +109,7 @@ impl Reporter {
         let mut heard = None;
         loop {
             tokio::select! {
-                changed = metrics.changed() => {
-                    if changed.is_err() {
-                        break;
-                    }
-                }
+                biased;
                 // Asked at ticks only: an answer makes Raft publish its metrics, so whoever asked at each change would
                 // be changing them himself, for ever.
                 _ = ticks.tick() => {
@@ -92,10 +118,15 @@ impl Reporter {
                         Err(_) => break,
                     }
                 }
+                changed = metrics.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                }
             }
             // Copied out at once: a reference held longer would stop Raft itself.
             let now = metrics.borrow_watched().clone();
-            let quiet = heard.is_none_or(|heard| heard < started || heard.elapsed() > self.silence_max);
+            let quiet = heard.is_none_or(|heard| heard <= started || heard.elapsed() > self.silence_max);
             self.report(&now, quiet);
         }
         self.status.send_modify(Status::stop);
@@ -125,20 +156,65 @@ impl Reporter {
             self.recovery.look(metrics);
         }
         let since = self.status.borrow().leaderless_since;
-        let now = Status {
+        let in_step = |votes: bool| {
+            let others = membership.nodes().map(|(id, _)| *id).filter(|id| *id != metrics.id);
+            others
+                .filter(|id| voters.contains(id) == votes && is_in_step(metrics, *id, self.silence_max))
+                .count()
+        };
+        let mut now = Status {
             role,
             leader: leader.map(MemberId::new),
-            leaderless_since: if leader.is_some() { None } else { since.or_else(|| Some(Instant::now())) },
+            leaderless_since: if leader.is_some() {
+                None
+            } else {
+                since.or_else(|| Some(tokio::time::Instant::now().into_std()))
+            },
             term: metrics.current_term,
+            purged: metrics.purged.as_ref().map_or(0, LogId::index),
+            cluster: self.belonging.known(),
             recovered: self.recovery.done,
-            members: membership
-                .nodes()
-                .map(|(id, node)| (MemberId::new(*id), (node.addr.clone(), voters.contains(id))))
-                .collect(),
-            followers_in_step: if own { in_step(metrics, self.silence_max) } else { 0 },
+            grown_up: !self.log.is_new(),
+            members: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            outside: self.outside.load(Ordering::Acquire),
+            followers_in_step: if own { in_step(true) } else { 0 },
+            observers_in_step: if own { in_step(false) } else { 0 },
             stopped: metrics.running_state.is_err(),
         };
-        self.status.send_if_modified(|known| std::mem::replace(known, now.clone()) != now);
+        let others = self.others_than_known(&metrics.membership_config);
+        self.status.send_if_modified(|known| match others {
+            Some((members, lines)) => {
+                (now.members, now.lines) = (members, lines);
+                std::mem::replace(known, now.clone()) != now
+            }
+            None => {
+                let (members, lines) = (std::mem::take(&mut known.members), std::mem::take(&mut known.lines));
+                let is_new = *known != now;
+                *known = Status { members, lines, ..now };
+                is_new
+            }
+        });
+    }
+
+    /// Who the members are, if that is not who they were when this was last asked. This is reported at each change of
+    /// anything, and many addresses are long to read.
+    fn others_than_known(&mut self, membership: &Arc<StoredMembership>) -> Option<(Members, Lines)> {
+        if self.reported.as_ref().is_some_and(|reported| Arc::ptr_eq(reported, membership)) {
+            return None;
+        }
+        self.reported = Some(membership.clone());
+        let membership = membership.membership();
+        self.directory.learn(membership);
+        let members = membership.nodes().map(|(id, _)| MemberId::new(*id)).map(|id| {
+            let votes = membership.voter_ids().any(|voter| voter == id.get());
+            (id, (self.directory.address(id).unwrap_or_default(), votes))
+        });
+        let lines = membership
+            .nodes()
+            .filter_map(|(id, node)| Some((MemberId::new(*id), directory::line(&node.addr)?)))
+            .collect();
+        Some((members.collect(), lines))
     }
 }
 
@@ -164,20 +240,4 @@ impl Recovery {
         // A leader knows what is committed only when it has committed something of its own.
         self.done |= committed.is_some() && committed >= self.last && applied >= self.last;
     }
-}
-
-/// How many of the others have answered lately, and have nearly all of the log.
-fn in_step(metrics: &RaftMetrics<TypeConfig>, silence_max: Duration) -> usize {
-    let (Some(replication), Some(heartbeat)) = (&metrics.replication, &metrics.heartbeat) else { return 0 };
-    replication
-        .iter()
-        .filter(|(id, _)| **id != metrics.id)
-        .filter(|(id, _)| {
-            heartbeat.get(id).copied().flatten().is_some_and(|heard| heard.elapsed() <= silence_max)
-        })
-        .filter(|(_, matched)| {
-            let matched = matched.as_ref().map_or(0, LogId::index);
-            metrics.last_log_index.unwrap_or(0).saturating_sub(matched) <= limits::APPEND_ENTRIES_MAX
-        })
-        .count()
 }

@@ -6,6 +6,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, error, info_span};
 
+use crate::runtime;
+
 /// The tasks of this member, so that none is left behind when it ends.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tasks {
@@ -40,7 +42,7 @@ impl Tasks {
             task.await;
             drop(alarm);
         };
-        self.running.spawn(watched.instrument(info_span!("task", name)));
+        runtime::spawn(self.running.track_future(watched.instrument(info_span!("task", name))));
     }
 
     /// Is cancelled when the member shuts down.

@@ -7,12 +7,12 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use proto::SessionId;
 use proto::peer;
-use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tracing::debug;
 
 use crate::leader::{Expiry, Leadership};
 use crate::peer::Peers;
+use crate::runtime::watch;
 use crate::tasks::Tasks;
 
 /// Every packet of every client is noted here, from many threads: so many that two of them rarely meet.
@@ -25,16 +25,15 @@ pub(crate) struct Touches {
 }
 
 impl Touches {
-    /// Begins to tell the leader. A `tick` is the grain of the deadlines; the leader is told twice in each.
+    /// Begins to tell the leader, as often as it counts on.
     pub(crate) fn start(
         tasks: &Tasks,
-        tick: Duration,
         leadership: watch::Receiver<Leadership>,
         peers: Peers,
         expiry: Arc<Expiry>,
     ) -> (Arc<Self>, Teller) {
         let touches = Arc::new(Self::new());
-        let period = (tick / 2).max(Duration::from_millis(1));
+        let period = expiry.telling_period();
         let teller = Teller { touches: touches.clone(), leadership, peers, expiry, period };
         tasks.spawn("report touches", teller.clone().run());
         (touches, teller)

@@ -30,7 +30,7 @@ impl RaftTypeConfig for TypeConfig {
         = InlineBatch<T>
     where
         T: OptionalSend + 'static;
-    type AsyncRuntime = openraft_rt_tokio::TokioRuntime;
+    type AsyncRuntime = crate::runtime::Runtime;
     type ErrorSource = BoxedErrorSource;
 }
 

@@ -5,7 +5,7 @@ mod harness;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use consensus::Unavailable;
+use consensus::{Leaderless, NoBackup, Unavailable};
 use harness::{Client, Ensemble, PATIENCE, Running};
 use machine::Verdict;
 use proto::{Seq, SessionId};
@@ -104,12 +104,18 @@ async fn behind_a_barrier_is_all_that_was_acknowledged_anywhere() {
     let writer = ensemble.leader().await;
     let reader = ensemble.follower().await;
     let mut client = ensemble.client(writer).await;
+    // What the rounds took that had one barrier each.
+    let mut singly = Duration::ZERO;
     for number in 0..100 {
         ensemble.create(&mut client, &format!("/{number}")).await;
         let acknowledged = ensemble.digest(writer).0;
+        let start = Instant::now();
         ensemble.members[&reader].consensus.barrier().await.unwrap();
+        singly += start.elapsed();
         assert!(ensemble.members[&reader].consensus.read(machine::Machine::last_zxid) >= acknowledged);
     }
+    let backup = ensemble.members[&reader].consensus.backup(Leaderless::Refused).await.unwrap();
+    assert!(backup.zxid() >= ensemble.digest(writer).0 && !backup.is_stale());
     // Many at once share a round.
     let start = Instant::now();
     let consensus = ensemble.members[&reader].consensus.clone();
@@ -120,13 +126,18 @@ async fn behind_a_barrier_is_all_that_was_acknowledged_anywhere() {
     for barrier in barriers.collect::<Vec<_>>() {
         assert_eq!(barrier.await.unwrap(), Ok(()));
     }
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    // With a round for each they would take twenty times as long as a hundred; a slow machine is slow at both.
+    let limit = Duration::from_secs(5).max(singly * 5);
+    assert!(start.elapsed() < limit, "{:?}, and a hundred singly {singly:?}", start.elapsed());
 
     // Nobody can say what was acknowledged if there is no quorum.
     for member in (1..=3).filter(|member| *member != reader) {
         ensemble.stop(member).await;
     }
-    assert_eq!(ensemble.members[&reader].consensus.barrier().await, Err(Unavailable));
+    let alone = &ensemble.members[&reader].consensus;
+    assert_eq!(alone.barrier().await, Err(Unavailable));
+    assert!(matches!(alone.backup(Leaderless::Refused).await, Err(NoBackup::Leaderless)));
+    assert!(alone.backup(Leaderless::Stale).await.unwrap().is_stale());
     ensemble.stop_all().await;
 }
 
@@ -136,12 +147,14 @@ async fn a_session_ends_when_nobody_hears_of_it_and_not_before() {
     ensemble.tick = Duration::from_millis(200);
     ensemble.start_all().await;
     let home = ensemble.follower().await;
-    let silent = ensemble.client_with_timeout(home, 1_000).await;
+    // From before it was opened: nobody knows how long after it we have heard of that.
     let opened = Instant::now();
-    let heard = ensemble.client_with_timeout(home, 1_000).await;
+    let silent = ensemble.client_with_timeout(home, 1_000).await;
+    // It lives as long as it is heard of once in its timeout, which a machine that stands still for a moment must not prevent.
+    let heard = ensemble.client_with_timeout(home, 3_000).await;
 
     let mut ended = None;
-    while ended.is_none() || opened.elapsed() < Duration::from_secs(3) {
+    while ended.is_none() || opened.elapsed() < Duration::from_secs(9) {
         assert!(opened.elapsed() < PATIENCE, "the session was never ended");
         ensemble.member(home).consensus.touch(heard.session);
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -159,7 +172,7 @@ async fn a_session_ends_when_nobody_hears_of_it_and_not_before() {
     let leader = ensemble.leader().await;
     ensemble.stop(leader).await;
     let stopped = Instant::now();
-    while stopped.elapsed() < Duration::from_secs(3) {
+    while stopped.elapsed() < Duration::from_secs(9) {
         ensemble.member(home).consensus.touch(heard.session);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

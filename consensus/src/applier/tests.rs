@@ -38,12 +38,12 @@ impl Drop for Guard {
 impl StoreBuilder<TypeConfig, LogStore, Applier, Guard> for Builder {
     async fn build(&self) -> Result<(Guard, LogStore, Applier), StorageError<TypeConfig>> {
         let dir = tempfile::tempdir().unwrap();
-        let log = Log::open(&dir.path().join("log"), MemberId::new(1), Duration::ZERO).unwrap();
+        let log = Log::open(&dir.path().join("log"), MemberId::new(1), Duration::ZERO, u64::MAX).unwrap();
         let (store, machine, progress) = Store::open(&dir.path().join("state")).unwrap();
         let replica = Arc::new(Replica::new(machine, Vec::new(), Arc::new(Nobody)));
         let log_store = log.store();
         let guard = Guard { log: Some(log), _dir: dir };
-        Ok((guard, log_store, Applier::new(replica, store, progress)))
+        Ok((guard, log_store, Applier::new(replica, store, progress, Digests::default())))
     }
 }
 

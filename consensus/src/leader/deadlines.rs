@@ -1,12 +1,17 @@
 //! When each session is overdue: bookkeeping on instants that are handed in.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use proto::{Attachment, SessionId};
+use tokio::time::Instant;
 
-/// When each session is overdue. A deadline is rounded up to a whole tick, so that a session lives for at least its
-/// timeout and at most one tick longer, and so that a touch mostly changes one number and nothing else.
+/// When each session is overdue. A deadline is rounded up to a whole tick, so that a touch mostly changes one number and
+/// nothing else.
+///
+/// A member that dies takes with it what it has heard of its clients and not told yet, so each deadline leaves room for
+/// that. A session thus lives for at least its timeout from when its client was last heard of, whether the leader learned of
+/// it or not, and at most for that room and one tick longer.
 ///
 /// The clock behind the deadlines is one that can be stopped: time in which this member could not have heard of
 /// anybody is not held against the sessions.
@@ -18,6 +23,8 @@ pub(crate) struct Deadlines {
     tick: Duration,
     /// How often `take_overdue` is called if all is well.
     period: Duration,
+    /// How old a touch may be before the leader is told of it.
+    untold: Duration,
     start: Instant,
     looked: Instant,
     stopped_for: Duration,
@@ -34,12 +41,13 @@ struct Session {
 }
 
 impl Deadlines {
-    /// Nobody is watched yet. [`take_overdue`](Self::take_overdue) is to be called each `period`.
-    pub(crate) fn new(tick: Duration, period: Duration, now: Instant) -> Self {
+    /// Nobody is watched yet. [`take_overdue`](Self::take_overdue) is to be called each `period`; a touch may be as old as
+    /// `untold` before it comes here, or fails to.
+    pub(crate) fn new(tick: Duration, period: Duration, untold: Duration, now: Instant) -> Self {
         // Ticks are divided by below.
         let tick = tick.max(Duration::from_millis(1));
         let (sessions, rows) = (HashMap::new(), BTreeMap::new());
-        Self { tick, period, start: now, looked: now, stopped_for: Duration::ZERO, sessions, rows }
+        Self { tick, period, untold, start: now, looked: now, stopped_for: Duration::ZERO, sessions, rows }
     }
 
     /// A session was opened or attached, or is found when a leader begins: it has its full timeout from now.
@@ -62,6 +70,13 @@ impl Deadlines {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.due = session.due.max(due);
         }
+    }
+
+    /// In how long each session will be overdue if its client is not heard of, in no particular order.
+    pub(crate) fn all(&self, now: Instant) -> Vec<(Duration, SessionId)> {
+        let elapsed = self.elapsed(now);
+        let due = |due: u64| self.tick.saturating_mul(u32::try_from(due).unwrap_or(u32::MAX));
+        self.sessions.iter().map(|(id, it)| (due(it.due).saturating_sub(elapsed), *id)).collect()
     }
 
     /// A session ended.
@@ -100,6 +115,8 @@ impl Deadlines {
                 self.rows.entry(session.due).or_default().push(id);
             }
         }
+        // Whatever order a hash table gave them.
+        overdue.sort_unstable();
         overdue
     }
 
@@ -114,7 +131,7 @@ impl Deadlines {
     }
 
     fn tick_after(&self, now: Instant, timeout: Duration) -> u64 {
-        let due = self.elapsed(now).saturating_add(timeout);
+        let due = self.elapsed(now).saturating_add(timeout).saturating_add(self.untold);
         ticks(due.as_nanos().div_ceil(self.tick.as_nanos()))
     }
 }
@@ -140,8 +157,12 @@ mod tests {
 
     impl Watch {
         fn new() -> Self {
+            Self::with_untold(Duration::ZERO)
+        }
+
+        fn with_untold(untold: Duration) -> Self {
             let start = Instant::now();
-            Self { deadlines: Deadlines::new(TICK, Duration::from_secs(1), start), start, now: 0 }
+            Self { deadlines: Deadlines::new(TICK, Duration::from_secs(1), untold, start), start, now: 0 }
         }
 
         fn at(&self, ms: u64) -> Instant {
@@ -184,6 +205,20 @@ mod tests {
         watch.grant(4_000, 0);
         assert_eq!(watch.overdue_until(3_999), []);
         assert_eq!(watch.overdue_until(4_000), [4_000]);
+    }
+
+    #[test]
+    fn what_a_member_heard_and_could_not_tell_before_it_died_counts() {
+        let mut watch = Watch::with_untold(Duration::from_millis(500));
+        watch.grant(4_000, 0);
+        assert_eq!(watch.overdue_until(2_000), []);
+        watch.touch(2_000);
+        // Its client was heard of at 2,450 once more, and at 2,500 the member was to tell it.
+        assert_eq!(watch.overdue_until(6_450), []);
+        assert_eq!(watch.overdue_until(8_000), [8_000]);
+        let mut watch = Watch::with_untold(Duration::from_millis(500));
+        watch.grant(4_000, 0);
+        assert_eq!(watch.overdue_until(4_499), [], "the last touch may have been just behind the grant");
     }
 
     #[test]

@@ -1,15 +1,14 @@
 //! Ends the sessions that nobody has heard of, while this member leads.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use machine::{Applied, Command, Machine, Verdict};
 use openraft::Instant as _;
 use openraft::async_runtime::WatchReceiver;
 use parking_lot::Mutex;
 use proto::{Attachment, SessionId};
-use tokio::sync::watch;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{debug, info};
 
 use crate::applier::Raft;
@@ -17,6 +16,7 @@ use crate::entry;
 use crate::leader::deadlines::Deadlines;
 use crate::leader::{Leadership, Sequencer};
 use crate::replica::{Hook, Replica};
+use crate::runtime::watch;
 use crate::tasks::Tasks;
 
 /// Sessions that expire together and are still named one by one. Of more the log tells only how many, or they would hide
@@ -64,6 +64,17 @@ impl Expiry {
         true
     }
 
+    /// In how long each session will be overdue; `None` if this member does not lead.
+    pub(crate) fn deadlines(&self) -> Option<Vec<(Duration, SessionId)>> {
+        self.deadlines.lock().as_ref().map(|deadlines| deadlines.all(Instant::now()))
+    }
+
+    /// How often members tell the leader whom they have heard, and for how long they wait for it to take that: so what they
+    /// have not told is never older than two of these, or the leader does not answer.
+    pub(crate) fn telling_period(&self) -> Duration {
+        (self.tick / 8).max(Duration::from_millis(1))
+    }
+
     /// Half a tick: what is found overdue is so by at most that.
     fn period(&self) -> Duration {
         self.tick / 2
@@ -73,7 +84,7 @@ impl Expiry {
     /// ended is watched.
     fn begin(&self, machine: &Machine) {
         let now = Instant::now();
-        let mut deadlines = Deadlines::new(self.tick, self.period(), now);
+        let mut deadlines = Deadlines::new(self.tick, self.period(), self.telling_period() * 2, now);
         for session in machine.sessions() {
             deadlines.grant(session.id, session.attachment, millis(session.timeout_ms), now);
         }
@@ -144,6 +155,7 @@ impl Duty {
             self.replica.read(|machine| self.expiry.begin(machine));
             let mut leadership = self.leadership.clone();
             tokio::select! {
+                biased;
                 _ = leadership.wait_for(|now| !now.own || now.term != term) => {}
                 () = self.watch() => {}
             }

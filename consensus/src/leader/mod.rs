@@ -3,20 +3,29 @@
 //! The duties of a leader begin and end with what is said here.
 
 mod deadlines;
+mod describe;
 mod expiry;
+mod mark;
+mod name;
+mod reaper;
+mod reconfigure;
 mod sequencer;
 mod transfer;
 
 use openraft::ServerState;
 use openraft::async_runtime::WatchReceiver;
 use proto::MemberId;
-use tokio::sync::watch;
 
 pub(crate) use expiry::Expiry;
-pub(crate) use sequencer::{EpochEnded, Sequencer};
+pub(crate) use mark::mark;
+pub(crate) use name::name;
+pub(crate) use reaper::Reaper;
+pub(crate) use reconfigure::{Asked, Reconfigurer};
+pub(crate) use sequencer::{EpochEnded, Metered, Sequencer};
 pub(crate) use transfer::hand_over;
 
 use crate::applier::Raft;
+use crate::runtime::watch;
 use crate::tasks::Tasks;
 
 /// Who leads.

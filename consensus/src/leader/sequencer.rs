@@ -6,22 +6,26 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use machine::Rules;
 use openraft::ReadPolicy;
 use openraft::impls::OneshotResponder;
 use proto::limits::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, BATCHES_IN_FLIGHT_MAX, SEQUENCER_QUEUE_MAX};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tracing::debug;
 
 use crate::applier::Raft;
 use crate::clock::Clock;
 use crate::entry;
 use crate::leader::Leadership;
+use crate::replica::{Amount, Observer};
+use crate::runtime::watch;
 use crate::tasks::Tasks;
 use crate::types::Batch;
 
@@ -76,11 +80,17 @@ struct Item {
 }
 
 impl Sequencer {
-    /// Begins to sequence whenever this member leads.
-    pub(crate) fn start(tasks: &Tasks, log: impl Log, leadership: watch::Receiver<Leadership>) -> Self {
+    /// Begins to sequence whenever this member leads, by the rules of its own configuration.
+    pub(crate) fn start(
+        tasks: &Tasks,
+        log: impl Log,
+        leadership: watch::Receiver<Leadership>,
+        rules: Rules,
+    ) -> Self {
         let (queue, waiting) = mpsc::channel(SEQUENCER_QUEUE_MAX);
         let (announce, epoch) = watch::channel(None);
-        let reign = Reign { log, leadership, announce, queue: waiting, clock: Clock::default(), epoch: 0 };
+        let clock = Clock::default();
+        let reign = Reign { log, leadership, announce, queue: waiting, clock, rules, epoch: 0 };
         tasks.spawn("sequence", reign.run());
         Self { queue, epoch }
     }
@@ -127,6 +137,7 @@ struct Reign<L> {
     announce: watch::Sender<Option<u64>>,
     queue: mpsc::Receiver<Item>,
     clock: Clock,
+    rules: Rules,
     epoch: u64,
 }
 
@@ -167,7 +178,7 @@ impl<L: Log> Reign<L> {
                 if transactions.is_empty() {
                     break;
                 }
-                let batch = entry::encode_batch(self.clock.stamp(), transactions);
+                let batch = entry::encode_batch(self.clock.stamp(), self.rules, transactions);
                 let applied = self.log.append(term, batch).await;
                 in_flight.push(applied);
             }
@@ -206,6 +217,29 @@ fn pack(waiting: &mut VecDeque<Bytes>) -> Vec<Bytes> {
     });
     let count = fits.count().max(1).min(waiting.len());
     waiting.drain(..count).collect()
+}
+
+/// Raft, and who is told what it makes of proposals.
+pub(crate) struct Metered {
+    pub(crate) raft: Raft,
+    pub(crate) observer: Arc<dyn Observer>,
+}
+
+impl Log for Metered {
+    async fn confirm(&self) -> Result<(), Refused> {
+        self.raft.confirm().await
+    }
+
+    async fn append(&self, term: u64, batch: Bytes) -> BoxFuture<'static, Result<(), Refused>> {
+        self.observer.measured(Amount::Proposed(batch.len()));
+        let (begun, observer) = (Instant::now(), self.observer.clone());
+        let applied = self.raft.append(term, batch).await;
+        Box::pin(async move {
+            applied.await?;
+            observer.measured(Amount::Committed(begun.elapsed()));
+            Ok(())
+        })
+    }
 }
 
 impl Log for Raft {
@@ -294,7 +328,7 @@ mod tests {
     fn start(leadership: Leadership) -> (Sequencer, Paper, watch::Sender<Leadership>, Tasks) {
         let (paper, tasks) = (Paper::default(), Tasks::default());
         let (sender, receiver) = watch::channel(leadership);
-        (Sequencer::start(&tasks, paper.clone(), receiver), paper, sender, tasks)
+        (Sequencer::start(&tasks, paper.clone(), receiver, Rules::default()), paper, sender, tasks)
     }
 
     #[test]

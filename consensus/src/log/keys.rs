@@ -24,8 +24,17 @@ pub(super) const PURGED_KEY: [u8; 1] = [4];
 /// `tag` → `image.Position` up to which a quorum has acknowledged; never ahead of the entries themselves
 pub(super) const COMMITTED_KEY: [u8; 1] = [5];
 
-/// `tag` → nothing; there until this member has once caught up with a leader, see `franchise`
+/// `tag` → nothing, or the sum of the two below; there until this member has once caught up with a leader, see `franchise`
 pub(super) const NEW_KEY: [u8; 1] = [6];
+
+/// The log of a member that has voted is to be filled again.
+pub(super) const NEW_FORGETFUL: u8 = 1;
+
+/// The member has heard enough of the others, since the log was made, to follow a leader.
+pub(super) const NEW_HEARD: u8 = 2;
+
+/// `tag` → the name of the ensemble: u64be; there as soon as the member knows it, and never changed by one that runs
+pub(super) const CLUSTER_KEY: [u8; 1] = [7];
 
 /// `tag index:u64be` → an entry, as `record` has it
 const ENTRY_TAG: u8 = 16;

@@ -5,6 +5,9 @@
 mod keys;
 mod record;
 mod tail;
+mod weight;
+
+mod changes;
 
 mod disk;
 
@@ -12,7 +15,12 @@ mod thread;
 
 mod store;
 
-pub(crate) use store::{Log, LogStore};
+mod closed;
 
+pub(crate) use closed::{Beginning, ClosedLog, Summary, begin};
+pub(crate) use store::{Front, Log, LogStore};
+
+#[cfg(test)]
+pub(crate) mod simulated;
 #[cfg(test)]
 mod tests;

@@ -84,8 +84,8 @@ fn damaged(index: u64, how: &str) -> Fault {
 }
 
 /// What to do about a log that cannot be trusted.
-pub(super) const CURE: &str = "This member must not vote with such a log. If the other members are well, stop it, \
-     move its data and log directories away, and start it again: it will be sent everything";
+pub(super) const CURE: &str = "This member must not vote with such a log. If the other members are well, run `corral \
+     recover` with this member's configuration, and start it again: it will be sent everything";
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,7 @@ use std::ops::Range;
 use openraft::entry::RaftEntry;
 
 use super::record;
+use super::weight::Weight;
 use crate::types::{Entry, LogId};
 
 /// Counts the appends that were handed to the log thread, in order; what it has saved is told by the same number.
@@ -31,6 +32,8 @@ pub(super) struct Tail {
     /// Appends on their way to the disk, with their bytes.
     unsaved: VecDeque<(Ticket, usize)>,
     unsaved_bytes: usize,
+    /// Of the whole log, in memory or not.
+    weight: Weight,
 }
 
 struct Held {
@@ -52,6 +55,7 @@ impl Tail {
             saved: 0,
             unsaved: VecDeque::new(),
             unsaved_bytes: 0,
+            weight: Weight::default(),
         }
     }
 
@@ -75,13 +79,25 @@ impl Tail {
         after(self.last)
     }
 
+    /// Those entries that are in memory.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().map(|held| &held.entry)
+    }
+
     /// Bytes of entries that are not yet on disk.
     pub(super) fn unsaved_bytes(&self) -> usize {
         self.unsaved_bytes
     }
 
-    /// Takes new entries, which follow the last one; they are on disk when `ticket` is saved.
-    pub(super) fn append(&mut self, entries: impl IntoIterator<Item = Entry>, ticket: Ticket) {
+    /// Up to where the log must go to have no more than half of `bytes_max`, if it has more than that.
+    pub(super) fn excess(&self, bytes_max: u64) -> Option<LogId> {
+        self.weight.excess(bytes_max)
+    }
+
+    /// Takes new entries, which follow the last one; they are on disk when `ticket` is saved. Tells whether it may be time
+    /// to ask for the [`excess`](Self::excess).
+    pub(super) fn append(&mut self, entries: impl IntoIterator<Item = Entry>, ticket: Ticket) -> bool {
+        let mut has_grown = false;
         let mut added = 0;
         for entry in entries {
             if self.last == self.purged {
@@ -89,6 +105,7 @@ impl Tail {
             }
             let bytes = record::size(&entry);
             added += bytes;
+            has_grown |= self.weight.add(&entry);
             self.last = Some(entry.log_id());
             self.entries.push_back(Held { entry, ticket, bytes });
         }
@@ -96,6 +113,7 @@ impl Tail {
         self.unsaved.push_back((ticket, added));
         self.unsaved_bytes += added;
         self.make_room();
+        has_grown
     }
 
     /// Everything handed over up to `ticket` is on disk.
@@ -112,6 +130,7 @@ impl Tail {
         while let Some(held) = self.entries.pop_back_if(|held| held.entry.index() >= after(last)) {
             self.bytes -= held.bytes;
         }
+        self.weight.truncate(last);
         self.last = self.last.min(last).max(self.purged);
     }
 
@@ -120,6 +139,7 @@ impl Tail {
         while let Some(held) = self.entries.pop_front_if(|held| held.entry.index() <= upto.index()) {
             self.bytes -= held.bytes;
         }
+        self.weight.purge(upto);
         self.purged = self.purged.max(Some(upto));
         self.start = self.start.max(after(self.purged));
         self.last = self.last.max(self.purged);

@@ -12,10 +12,10 @@ use openraft::storage::{IOFlushed, RaftLogReader, RaftLogStorage};
 use openraft::type_config::TypeConfigExt;
 use parking_lot::Mutex;
 use proto::MemberId;
-use rocksdb::WriteBatch;
 use tokio::sync::{mpsc, oneshot};
 
-use super::disk::{Database, Disk};
+use super::changes::Changes;
+use super::disk::{Database, Disk, Entries, Sizes};
 use super::tail::Ticket;
 use super::thread::{self, Job, Saved};
 use super::{Log, LogStore};
@@ -34,7 +34,7 @@ fn entry(term: u64, index: u64) -> Entry {
 }
 
 fn open(dir: &Path) -> Result<Log, Fault> {
-    Log::open(dir, MEMBER, Duration::ZERO)
+    Log::open(dir, MEMBER, Duration::ZERO, u64::MAX)
 }
 
 /// Refusals of a log that should have been opened are `unwrap`ped; this is for those that should not.
@@ -109,6 +109,88 @@ fn what_was_written_is_there_after_a_restart() {
 }
 
 #[test]
+fn who_reads_where_the_log_was_purged_gets_nothing_rather_than_a_hole() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path()).unwrap();
+    let mut store = log.store();
+    block_on(async {
+        append(&mut store, (0..=9).map(|index| entry(1, index))).await;
+        store.purge(id(1, 4)).await.unwrap();
+        let mut read = async |start| {
+            let entries = store.limited_get_log_entries(start, 10).await.unwrap();
+            entries.iter().map(|entry| entry.log_id.index()).collect::<Vec<_>>()
+        };
+        assert_eq!(read(5).await, [5, 6, 7, 8, 9]);
+        assert_eq!(read(4).await, [0; 0]);
+        assert_eq!(read(0).await, [0; 0]);
+    });
+    let behind =
+        [None, Some(id(1, 3)), Some(id(1, 4)), Some(id(1, 9))].map(|entry| store.front().has_behind(entry));
+    assert_eq!(behind, [false, false, true, true]);
+    drop(store);
+    log.close();
+}
+
+#[test]
+fn a_log_goes_on_behind_the_state_that_has_overruled_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    let log = open(dir.path()).unwrap();
+    let mut store = log.store();
+    block_on(async {
+        // What the log has itself, or has yet to get, changes nothing.
+        store.follow_state(id(1, 8)).await.unwrap();
+        store.follow_state(id(2, 12)).await.unwrap();
+        assert_eq!(all(&mut store).await.len(), 10);
+        store.follow_state(id(2, 8)).await.unwrap();
+        assert_eq!(store.last(), Some(id(2, 8)));
+        append(&mut store, [entry(2, 9)]).await;
+    });
+    drop(store);
+    log.close();
+
+    let log = open(dir.path()).unwrap();
+    let mut store = log.store();
+    block_on(async {
+        let state = store.get_log_state().await.unwrap();
+        assert_eq!((state.last_purged_log_id, state.last_log_id), (Some(id(2, 8)), Some(id(2, 9))));
+        assert_eq!(all(&mut store).await, [id(2, 9)]);
+        // It is in front of the log now.
+        store.follow_state(id(2, 5)).await.unwrap();
+        assert_eq!(store.last(), Some(id(2, 9)));
+    });
+    drop(store);
+    log.close();
+}
+
+#[test]
+fn a_new_log_remembers_that_the_others_were_heard_until_it_has_grown_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let known = |store: &LogStore| (store.is_new(), store.has_heard(), store.is_forgetful());
+    for (forgetful, then) in [(false, (true, true, false)), (true, (true, true, true))] {
+        let log = open(dir.path()).unwrap();
+        let mut store = log.store();
+        block_on(async {
+            store.note_heard(forgetful).await.unwrap();
+            append(&mut store, [entry(1, u64::from(forgetful))]).await;
+        });
+        drop(store);
+        log.close();
+        let log = open(dir.path()).unwrap();
+        assert_eq!(known(&log.store()), then);
+        log.close();
+    }
+    let log = open(dir.path()).unwrap();
+    let store = log.store();
+    block_on(store.grow_up()).unwrap();
+    drop(store);
+    log.close();
+    let log = open(dir.path()).unwrap();
+    assert_eq!(known(&log.store()), (false, false, false));
+    log.close();
+}
+
+#[test]
 fn a_purge_beyond_the_end_leaves_a_log_that_goes_on_there() {
     let dir = tempfile::tempdir().unwrap();
     filled(dir.path());
@@ -132,11 +214,11 @@ fn a_purge_beyond_the_end_leaves_a_log_that_goes_on_there() {
 fn old_entries_are_read_from_disk_in_bounded_parts() {
     let dir = tempfile::tempdir().unwrap();
     // No memory at all: whatever is saved is read from disk.
-    let (database, found) = Database::open(dir.path(), MEMBER, Duration::ZERO, 0).unwrap();
+    let (database, found) = Database::open(dir.path(), MEMBER, Duration::ZERO, Sizes::LEAST).unwrap();
     let mut tail = found.tail;
-    let mut batch = WriteBatch::default();
+    let mut batch = Changes::default();
     let entries: Vec<Entry> = (0..10).map(|index| entry(1, index)).collect();
-    database.put_entries(&mut batch, &entries, &mut Vec::new());
+    batch.put_entries(&entries);
     database.clone().write(batch, true).unwrap();
     tail.append(entries.iter().cloned(), 1);
     tail.saved(1);
@@ -152,7 +234,9 @@ fn old_entries_are_read_from_disk_in_bounded_parts() {
 fn the_log_of_another_member_is_not_opened() {
     let dir = tempfile::tempdir().unwrap();
     filled(dir.path());
-    let Err(fault) = Log::open(dir.path(), MemberId::new(2), Duration::ZERO) else { panic!("it was opened") };
+    let Err(fault) = Log::open(dir.path(), MemberId::new(2), Duration::ZERO, u64::MAX) else {
+        panic!("it was opened")
+    };
     let fault = fault.to_string();
     assert!(fault.contains("is that of member 1, and this is member 2."), "{fault}");
 }
@@ -161,9 +245,9 @@ fn the_log_of_another_member_is_not_opened() {
 fn a_log_with_a_hole_is_not_opened() {
     let dir = tempfile::tempdir().unwrap();
     filled(dir.path());
-    let (mut database, _) = Database::open(dir.path(), MEMBER, Duration::ZERO, 0).unwrap();
-    let mut batch = WriteBatch::default();
-    database.delete_entries(&mut batch, 4, Some(6));
+    let (mut database, _) = Database::open(dir.path(), MEMBER, Duration::ZERO, Sizes::LEAST).unwrap();
+    let mut batch = Changes::default();
+    batch.delete_entries(4, Some(6));
     database.write(batch, true).unwrap();
     drop(database);
     let fault = refusal(dir.path());
@@ -213,12 +297,12 @@ fn a_flipped_bit_in_the_newest_entries_stops_the_start() {
 fn a_record_that_the_database_takes_for_whole_is_still_checked() {
     let dir = tempfile::tempdir().unwrap();
     filled(dir.path());
-    let (mut database, _) = Database::open(dir.path(), MEMBER, Duration::ZERO, 0).unwrap();
-    let mut batch = WriteBatch::default();
+    let (mut database, _) = Database::open(dir.path(), MEMBER, Duration::ZERO, Sizes::LEAST).unwrap();
+    let mut batch = Changes::default();
     // Entry 5 under the number of entry 4: each whole in itself, and the log wrong.
     let mut record = Vec::new();
     super::record::encode(&entry(1, 5), &mut record);
-    database.put_record(&mut batch, 4, &record);
+    batch.put_record(4, record);
     database.write(batch, true).unwrap();
     drop(database);
     let fault = refusal(dir.path());
@@ -234,7 +318,7 @@ struct Watched {
 }
 
 impl Disk for Watched {
-    fn write(&mut self, _batch: WriteBatch, sync: bool) -> Result<(), Fault> {
+    fn write(&mut self, _batch: Changes, sync: bool) -> Result<(), Fault> {
         // Nobody may be waiting to know.
         self.reached.send(()).ok();
         self.leave.recv().unwrap();
@@ -243,6 +327,10 @@ impl Disk for Watched {
         if writes.len() > self.fails_from {
             return Err(Fault::disk("write the log", "no space left on device"));
         }
+        Ok(())
+    }
+
+    fn free(&mut self, _upto: u64) -> Result<(), Fault> {
         Ok(())
     }
 }
@@ -270,14 +358,13 @@ struct Bench {
 impl Bench {
     fn new(fails_from: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (database, _) = Database::open(dir.path(), MEMBER, Duration::ZERO, 0).unwrap();
         let (jobs, receiver) = mpsc::channel(1_000);
         let (reached, arrivals) = std::sync::mpsc::channel();
         let (leave, granted) = std::sync::mpsc::channel();
         let writes = Arc::new(Mutex::new(Vec::new()));
         let disk = Watched { reached, leave: granted, writes: writes.clone(), fails_from };
         let told = Arc::new(Told::default());
-        let thread = thread::start(database, disk, receiver, told.clone()).unwrap();
+        let thread = thread::start(disk, receiver, told.clone()).unwrap();
         Self { _dir: dir, jobs, reached: arrivals, leave, writes, told, thread }
     }
 

@@ -2,10 +2,12 @@
 
 use std::error::Error;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use futures_util::stream::{BoxStream, Stream, StreamExt};
+use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::{Backoff, RPCOption, RaftNetworkFactory, RaftNetworkV2, stream_append_sequential};
 use openraft::raft::{
@@ -16,10 +18,13 @@ use openraft::{BasicNode, StorageError};
 use proto::MemberId;
 use proto::peer::raft_client::RaftClient;
 use proto::peer::{SnapshotPart, SnapshotTail, snapshot_part};
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
+use tracing::warn;
 
-use crate::peer::dial::{CONNECT_WAIT_MAX, Line, Peers};
+use crate::peer::dial::{Line, Peers};
 use crate::peer::message;
+use crate::peer::network::CONNECT_WAIT_MAX;
+use crate::peer::reach::Reach;
 use crate::snapshot::{Checksum, Snapshot, SnapshotHandle};
 use crate::types::{LogId, TypeConfig, Vote};
 
@@ -32,12 +37,13 @@ type RpcError = RPCError<TypeConfig>;
 impl RaftNetworkFactory<TypeConfig> for Peers {
     type Network = Peer;
 
-    async fn new_client(&mut self, target: u64, node: &BasicNode) -> Peer {
-        Peer::new(self, target, node, Manner::Stream)
+    // Where it is now is looked up at each call: what the log says of that may change while Raft keeps a client.
+    async fn new_client(&mut self, target: u64, _node: &BasicNode) -> Peer {
+        Peer::new(self, target, Manner::Stream)
     }
 
-    async fn new_heartbeat_client(&mut self, target: u64, node: &BasicNode) -> Peer {
-        Peer::new(self, target, node, Manner::Single)
+    async fn new_heartbeat_client(&mut self, target: u64, _node: &BasicNode) -> Peer {
+        Peer::new(self, target, Manner::Single)
     }
 }
 
@@ -46,8 +52,6 @@ impl RaftNetworkFactory<TypeConfig> for Peers {
 pub(crate) struct Peer {
     peers: Peers,
     target: MemberId,
-    /// Where the log says that it is.
-    address: String,
     manner: Manner,
 }
 
@@ -61,33 +65,89 @@ enum Manner {
 }
 
 impl Peer {
-    fn new(peers: &Peers, target: u64, node: &BasicNode, manner: Manner) -> Self {
-        let (peers, address) = (peers.clone(), node.addr.clone());
-        Self { peers, target: MemberId::new(target), address, manner }
+    fn new(peers: &Peers, target: u64, manner: Manner) -> Self {
+        Self { peers: peers.clone(), target: MemberId::new(target), manner }
     }
 
     fn quick(&self) -> Result<RaftClient<Line>, RpcError> {
-        self.peers.quick(self.target, &self.address).ok_or_else(|| self.nowhere())
+        self.peers.quick(self.target).ok_or_else(|| self.nowhere())
+    }
+
+    /// Nobody is asked for his vote by a member that may not stand.
+    fn check_candidacy(&self, request: &VoteRequest<TypeConfig>) -> Result<(), RpcError> {
+        if self.peers.candidacy().may_ask_with(request.last_log_id) {
+            return Ok(());
+        }
+        Err(unreachable("asks for no votes, because the log is new".to_owned()))
     }
 
     fn nowhere(&self) -> RpcError {
-        unreachable(format!("member {} has no usable address: {:?}", self.target, self.address))
+        unreachable(format!("member {} has no usable address", self.target))
+    }
+
+    fn failed(&self, status: &Status) -> RpcError {
+        if status.code() == Code::PermissionDenied && self.peers.complaints().may_be_made_about(self.target) {
+            warn!(
+                peer = %self.target, address = self.peers.directory().address(self.target), reason = status.message(),
+                "refused, because that is a member of another ensemble: look at its address"
+            );
+        }
+        failed(status)
     }
 
     async fn append_stream<S>(
         &self,
         input: S,
+        reach: Reach,
     ) -> Result<BoxStream<'static, Result<StreamAppendResult<TypeConfig>, RpcError>>, RpcError>
     where
         S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + 'static,
     {
-        let mut client = self.peers.bulk(self.target, &self.address).ok_or_else(|| self.nowhere())?;
-        let replies = client.append(input.map(message::append)).await.map_err(|status| failed(&status))?;
+        let (mut client, moved) = self.peers.bulk(self.target).ok_or_else(|| self.nowhere())?;
+        let belonging = self.peers.belonging().clone();
+        // Without what was purged meanwhile there is nothing to be sent but the whole state: Raft finds that out when it
+        // is told that the way has ended. By itself it does not look again at what it has begun to send, and would send
+        // nothing for ever.
+        let lacking = Arc::new(AtomicBool::new(false));
+        let (noting, front) = (lacking.clone(), self.peers.front());
+        let input = input.take_while(move |request| {
+            let lacks = message::has_hole(request)
+                || (request.entries.is_empty() && !front.has_behind(request.prev_log_id));
+            noting.fetch_or(lacks, Ordering::Relaxed);
+            std::future::ready(!lacks)
+        });
+        let requests = input.map(move |request| message::append(request, belonging.claimed()));
+        let replies = client.append(requests).await.map_err(|status| self.failed(&status))?;
         // A reply that cannot be read, or that says no, is the last: what comes behind it has no meaning.
-        let replies = replies
-            .into_inner()
-            .map(|reply| reply.and_then(message::read_append_reply).map_err(|status| failed(&status)));
-        Ok(Box::pin(replies))
+        let (had, floor) = (reach.clone(), self.peers.floor());
+        let replies = replies.into_inner().map(move |reply| {
+            let reply = reply.and_then(message::read_append_reply).map_err(|status| failed(&status))?;
+            if let Ok(upto) = &reply {
+                had.has(*upto);
+            }
+            Ok(reply)
+        });
+        let (target, why) = (self.target, Arc::new(OnceLock::new()));
+        let noting = why.clone();
+        let ending = async move {
+            let ended = tokio::select! {
+                biased;
+                // It may go on answering where it was.
+                () = moved => "is elsewhere now",
+                () = reach.left_behind(floor) => {
+                    warn!(peer = %target, "so far behind that it is sent the state instead of the log");
+                    "is left behind by the log"
+                }
+            };
+            let _ = noting.set(ended);
+        };
+        let end = stream::once(async move {
+            if lacking.load(Ordering::Relaxed) {
+                return Some(Err(unreachable(format!("what member {target} needs next was purged"))));
+            }
+            why.get().map(|why| Err(unreachable(format!("member {target} {why}"))))
+        });
+        Ok(Box::pin(replies.take_until(ending).chain(end.filter_map(std::future::ready))))
     }
 
     async fn send_snapshot(
@@ -96,8 +156,7 @@ impl Peer {
         snapshot: Snapshot,
     ) -> Result<SnapshotResponse<TypeConfig>, SnapshotError> {
         let unreachable = |error: RpcError| SnapshotError::Peer(error.into());
-        let mut client =
-            self.peers.snapshot(self.target, &self.address).ok_or_else(|| unreachable(self.nowhere()))?;
+        let mut client = self.peers.snapshot(self.target).ok_or_else(|| unreachable(self.nowhere()))?;
         let head = message::snapshot_head(&vote, &snapshot.meta);
         let (parts, receiver) = tokio::sync::mpsc::channel(2);
         let sending = async move {
@@ -107,8 +166,9 @@ impl Peer {
         let parts = tokio_stream::wrappers::ReceiverStream::new(receiver);
         let answer = async {
             let reply =
-                client.install_snapshot(parts).await.map_err(|status| unreachable(failed(&status)))?;
-            message::read_snapshot_reply(reply.into_inner()).map_err(|status| unreachable(failed(&status)))
+                client.install_snapshot(parts).await.map_err(|status| unreachable(self.failed(&status)))?;
+            message::read_snapshot_reply(reply.into_inner())
+                .map_err(|status| unreachable(self.failed(&status)))
         };
         // If our own disk fails the peer sees a snapshot without a tail, and refuses it; that refusal is not the news.
         match tokio::join!(sending, answer) {
@@ -157,10 +217,11 @@ impl RaftNetworkV2<TypeConfig> for Peer {
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig>, RpcError> {
         let last = last_log_id(&rpc);
-        let reply = self.quick()?.heartbeat(timed(message::append(rpc), &option)).await;
+        let request = message::append(rpc, self.peers.belonging().claimed());
+        let reply = self.quick()?.heartbeat(timed(request, &option)).await;
         reply
             .and_then(|reply| message::read_heartbeat_reply(reply.into_inner(), last))
-            .map_err(|status| failed(&status))
+            .map_err(|status| self.failed(&status))
     }
 
     fn stream_append<'s, S>(
@@ -181,10 +242,17 @@ impl RaftNetworkV2<TypeConfig> for Peer {
             // openraft spares a member that is gone by letting the first request wait. So that is asked for before
             // the dial: a dial that fails would otherwise be tried again thousands of times a second.
             let mut input = input.peekable();
-            std::pin::Pin::new(&mut input).peek().await;
-            match tokio::time::timeout(limit, self.append_stream(input)).await {
-                Ok(replies) => replies.map(|replies| -> BoxStream<'s, _> { replies }),
-                Err(_) => Err(unreachable(format!("no answer within {limit:?}"))),
+            let first = std::pin::Pin::new(&mut input).peek().await;
+            let reach = Reach::behind(first.and_then(|first| first.prev_log_id));
+            self.peers.holds().goes_on(self.target);
+            let left_behind = reach.clone().left_behind(self.peers.floor());
+            tokio::select! {
+                biased;
+                () = left_behind => Err(unreachable(format!("member {} is left behind by the log", self.target))),
+                opened = tokio::time::timeout(limit, self.append_stream(input, reach)) => match opened {
+                    Ok(replies) => replies.map(|replies| -> BoxStream<'s, _> { replies }),
+                    Err(_) => Err(unreachable(format!("no answer within {limit:?}"))),
+                },
             }
         })
     }
@@ -194,8 +262,11 @@ impl RaftNetworkV2<TypeConfig> for Peer {
         rpc: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RpcError> {
+        self.check_candidacy(&rpc)?;
         let reply = self.quick()?.vote(timed(message::vote_request(&rpc), &option)).await;
-        reply.and_then(|reply| message::read_vote_reply(reply.into_inner())).map_err(|status| failed(&status))
+        reply
+            .and_then(|reply| message::read_vote_reply(reply.into_inner()))
+            .map_err(|status| self.failed(&status))
     }
 
     /// A member that cannot be asked grants nothing: what openraft does if this is left out would let a member that
@@ -205,8 +276,11 @@ impl RaftNetworkV2<TypeConfig> for Peer {
         rpc: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RpcError> {
+        self.check_candidacy(&rpc)?;
         let reply = self.quick()?.pre_vote(timed(message::vote_request(&rpc), &option)).await;
-        reply.and_then(|reply| message::read_vote_reply(reply.into_inner())).map_err(|status| failed(&status))
+        reply
+            .and_then(|reply| message::read_vote_reply(reply.into_inner()))
+            .map_err(|status| self.failed(&status))
     }
 
     async fn full_snapshot(
@@ -217,7 +291,10 @@ impl RaftNetworkV2<TypeConfig> for Peer {
         option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
         let meta = snapshot.meta.clone();
+        let upto = meta.last_log_id.map_or(0, |last| last.index());
+        let _sending = self.peers.holds().begin(self.target, upto);
         let sent = tokio::select! {
+            biased;
             closed = cancel => return Err(closed.into()),
             sent = tokio::time::timeout(option.soft_ttl(), self.send_snapshot(vote, snapshot)) => sent,
         };
@@ -239,7 +316,7 @@ impl RaftNetworkV2<TypeConfig> for Peer {
         let reply = self.quick()?.transfer_leader(timed(message::transfer(&request), &option)).await;
         reply
             .and_then(|reply| message::read_transfer_reply(reply.into_inner()))
-            .map_err(|status| failed(&status))
+            .map_err(|status| self.failed(&status))
     }
 
     fn backoff(&self) -> Option<Backoff> {

@@ -1,31 +1,29 @@
 //! Connections to the other members.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use proto::MemberId;
 use proto::limits::PEER_MESSAGE_BYTES_MAX;
 use proto::peer::ensemble_client::EnsembleClient;
 use proto::peer::raft_client::RaftClient;
+use proto::peer::recollection_client::RecollectionClient;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, Endpoint};
 
+use crate::candidacy::Candidacy;
+use crate::cluster::Belonging;
+use crate::directory::Directory;
+use crate::log::{Front, LogStore};
+use crate::peer::complaint::Complaints;
+use crate::peer::hold::Holds;
 use crate::peer::introduction::Introduction;
-
-/// How long a connection may take to be made.
-pub(crate) const CONNECT_WAIT_MAX: Duration = Duration::from_millis(200);
-/// How often a connection is asked whether its other end still answers, and how long that may take. A member that
-/// was unplugged says nothing, and the operating system would wait for minutes.
-pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(1);
-/// Bytes of one call, and of one connection, that may be under way unread. HTTP/2 begins with 64 KiB, which makes a
-/// member that has to catch up crawl.
-pub(super) const STREAM_WINDOW_BYTES: u32 = 8 << 20;
-pub(super) const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+use crate::peer::network::{Network, Wire};
+use crate::runtime::watch;
 
 /// A connection with an introduction on each call.
-pub(super) type Line = InterceptedService<Channel, Introduction>;
+pub(super) type Line = InterceptedService<Wire, Introduction>;
 
 /// The other members, and the connections to them. A clone is the same.
 #[derive(Clone, Debug)]
@@ -35,10 +33,18 @@ pub(crate) struct Peers {
 
 #[derive(Debug)]
 struct Shared {
+    network: Arc<dyn Network>,
     member: MemberId,
-    /// Where each was configured to be. This comes before what the log says, which may be of an older configuration.
-    addresses: BTreeMap<MemberId, String>,
-    lines: Mutex<HashMap<(MemberId, String), Lines>>,
+    belonging: Belonging,
+    front: Front,
+    directory: Directory,
+    candidacy: Candidacy,
+    /// The connections to each, with where it was when they were made.
+    lines: Mutex<HashMap<MemberId, (String, Lines)>>,
+    complaints: Complaints,
+    /// In front of this index the log is about to go; 0 if it is not.
+    floor: watch::Sender<u64>,
+    holds: Holds,
 }
 
 /// The connections to one member. Each is made when it is first used, and again when it is broken; the address is
@@ -54,64 +60,126 @@ struct Lines {
 }
 
 impl Peers {
-    /// The others of `member`, at `addresses` as `host:port`.
-    pub(crate) fn new(member: MemberId, addresses: BTreeMap<MemberId, String>) -> Self {
-        Self { shared: Arc::new(Shared { member, addresses, lines: Mutex::default() }) }
+    /// The others of `member`, which has this log.
+    pub(crate) fn new(
+        network: Arc<dyn Network>,
+        member: MemberId,
+        log: &LogStore,
+        directory: Directory,
+        candidacy: Candidacy,
+    ) -> Self {
+        let (lines, complaints, holds) = Default::default();
+        let floor = watch::Sender::new(0);
+        let (belonging, front) = (log.belonging().clone(), log.front());
+        let shared = Shared {
+            network,
+            member,
+            belonging,
+            front,
+            directory,
+            candidacy,
+            lines,
+            complaints,
+            floor,
+            holds,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Whether they may be asked for votes.
+    pub(super) fn candidacy(&self) -> &Candidacy {
+        &self.shared.candidacy
+    }
+
+    /// Where the others are.
+    pub(super) fn directory(&self) -> &Directory {
+        &self.shared.directory
+    }
+
+    /// Of which ensemble they are to be.
+    pub(super) fn belonging(&self) -> &Belonging {
+        &self.shared.belonging
+    }
+
+    /// Where that begins which they are sent.
+    pub(super) fn front(&self) -> Front {
+        self.shared.front.clone()
+    }
+
+    /// When was last complained about them.
+    pub(super) fn complaints(&self) -> &Complaints {
+        &self.shared.complaints
+    }
+
+    /// Members that need entries in front of this index are sent no more of the log, until another index is given: Raft then
+    /// finds that it may purge these, and sends the state to whoever needs them.
+    pub(crate) fn leave_behind(&self, floor: u64) {
+        self.shared.floor.send_replace(floor);
+    }
+
+    /// Who is left behind.
+    pub(super) fn floor(&self) -> watch::Receiver<u64> {
+        self.shared.floor.subscribe()
+    }
+
+    /// Up to where the log may go while some of them are being sent the state.
+    pub(crate) fn holds(&self) -> &Holds {
+        &self.shared.holds
     }
 
     /// For questions about the ensemble. `None` if it is not known where `peer` is.
     pub(crate) fn ask(&self, peer: MemberId) -> Option<EnsembleClient<Line>> {
-        self.lines(peer, None).map(|lines| ensemble(lines.quick))
+        self.lines(peer).map(|lines| ensemble(lines.quick))
+    }
+
+    /// For questions of a member with a new log. `None` if it is not known where `peer` is.
+    pub(crate) fn recall(&self, peer: MemberId) -> Option<RecollectionClient<Line>> {
+        self.lines(peer).map(|lines| RecollectionClient::new(lines.quick))
     }
 
     /// For proposals. `None` if it is not known where `peer` is.
     pub(crate) fn forward(&self, peer: MemberId) -> Option<EnsembleClient<Line>> {
-        self.lines(peer, None).map(|lines| ensemble(lines.bulk))
+        self.lines(peer).map(|lines| ensemble(lines.bulk))
     }
 
-    /// For votes and heartbeats. The log says that `peer` is at `address`.
-    pub(super) fn quick(&self, peer: MemberId, address: &str) -> Option<RaftClient<Line>> {
-        self.lines(peer, Some(address)).map(|lines| raft(lines.quick))
+    /// For votes and heartbeats.
+    pub(super) fn quick(&self, peer: MemberId) -> Option<RaftClient<Line>> {
+        self.lines(peer).map(|lines| raft(lines.quick))
     }
 
-    /// For the log. The log says that `peer` is at `address`.
-    pub(super) fn bulk(&self, peer: MemberId, address: &str) -> Option<RaftClient<Line>> {
-        self.lines(peer, Some(address)).map(|lines| raft(lines.bulk))
+    /// For the log, with what resolves when `peer` is somewhere else.
+    pub(super) fn bulk(
+        &self,
+        peer: MemberId,
+    ) -> Option<(RaftClient<Line>, impl Future<Output = ()> + Send + 'static)> {
+        let address = self.shared.directory.address(peer)?;
+        let lines = self.lines(peer)?;
+        Some((raft(lines.bulk), self.shared.directory.clone().moved(peer, address)))
     }
 
-    /// For snapshots. The log says that `peer` is at `address`.
-    pub(super) fn snapshot(&self, peer: MemberId, address: &str) -> Option<RaftClient<Line>> {
-        self.lines(peer, Some(address)).map(|lines| raft(lines.snapshot))
+    /// For snapshots.
+    pub(super) fn snapshot(&self, peer: MemberId) -> Option<RaftClient<Line>> {
+        self.lines(peer).map(|lines| raft(lines.snapshot))
     }
 
-    fn lines(&self, peer: MemberId, address: Option<&str>) -> Option<Lines> {
-        let address = self.shared.addresses.get(&peer).map(String::as_str).or(address)?;
+    fn lines(&self, peer: MemberId) -> Option<Lines> {
+        let address = self.shared.directory.address(peer)?;
         let mut lines = self.shared.lines.lock();
-        let key = (peer, address.to_owned());
-        if let Some(known) = lines.get(&key) {
+        if let Some((at, known)) = lines.get(&peer)
+            && *at == address
+        {
             return Some(known.clone());
         }
-        let endpoint = endpoint(address)?;
-        let line =
-            || InterceptedService::new(endpoint.connect_lazy(), Introduction::new(self.shared.member, peer));
-        let made = Lines { quick: line(), bulk: line(), snapshot: line() };
-        lines.insert(key, made.clone());
+        let introduction = Introduction::new(self.shared.member, peer, self.belonging().clone());
+        let line = || {
+            let wire = self.shared.network.connect(peer, &address)?;
+            Some(InterceptedService::new(wire, introduction.clone()))
+        };
+        let made = Lines { quick: line()?, bulk: line()?, snapshot: line()? };
+        // Where it was before, nobody is to be called any more.
+        lines.insert(peer, (address, made.clone()));
         Some(made)
     }
-}
-
-fn endpoint(address: &str) -> Option<Endpoint> {
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).ok()?;
-    Some(
-        endpoint
-            .connect_timeout(CONNECT_WAIT_MAX)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_timeout(KEEP_ALIVE)
-            .keep_alive_while_idle(true)
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES),
-    )
 }
 
 fn raft(line: Line) -> RaftClient<Line> {

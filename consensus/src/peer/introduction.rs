@@ -1,9 +1,13 @@
-//! Who calls, and whom he means: the metadata of every call between members.
+//! Who calls, whom he means, and of which ensemble he is: the metadata of every call between members.
 
-use proto::MemberId;
+use proto::{ClusterId, MemberId};
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::{Request, Status};
+use tracing::warn;
+
+use crate::cluster::Belonging;
+use crate::peer::complaint::Complaints;
 
 /// The version of the words between members. A member refuses what it may not understand.
 const WORDS: u64 = 1;
@@ -11,6 +15,8 @@ const WORDS: u64 = 1;
 const WORDS_KEY: &str = "corral-words";
 const FROM_KEY: &str = "corral-from";
 const TO_KEY: &str = "corral-to";
+/// Absent from the calls of a member that does not know its ensemble yet.
+const CLUSTER_KEY: &str = "corral-cluster";
 
 /// Introduces a member to another in each call.
 #[derive(Clone, Debug)]
@@ -18,41 +24,68 @@ pub(crate) struct Introduction {
     words: MetadataValue<Ascii>,
     from: MetadataValue<Ascii>,
     to: MetadataValue<Ascii>,
+    belonging: Belonging,
 }
 
 impl Introduction {
-    /// Introduces `from`, and says that `to` is meant.
-    pub(crate) fn new(from: MemberId, to: MemberId) -> Self {
-        Self { words: WORDS.into(), from: from.get().into(), to: to.get().into() }
+    /// Introduces `from`, which belongs there, and says that `to` is meant.
+    pub(crate) fn new(from: MemberId, to: MemberId, belonging: Belonging) -> Self {
+        Self { words: WORDS.into(), from: from.get().into(), to: to.get().into(), belonging }
     }
 }
 
 impl Interceptor for Introduction {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let claimed = self.belonging.claimed();
         let metadata = request.metadata_mut();
         metadata.insert(WORDS_KEY, self.words.clone());
         metadata.insert(FROM_KEY, self.from.clone());
         metadata.insert(TO_KEY, self.to.clone());
+        if let Some(cluster) = claimed {
+            metadata.insert(CLUSTER_KEY, cluster.get().into());
+        }
         Ok(request)
     }
 }
 
-/// Refuses whoever means another member. An address that leads to the wrong member, or back to the caller, would
-/// make two voices of one, and so a quorum of less than a majority.
-#[derive(Clone, Copy, Debug)]
+/// Refuses whoever means another member, or belongs to another ensemble. An address that leads to the wrong member, or
+/// back to the caller, would make two voices of one, and so a quorum of less than a majority; one that leads to another
+/// ensemble would bring its votes and its log here.
+#[derive(Clone, Debug)]
 pub(crate) struct Doorkeeper {
     member: MemberId,
+    belonging: Belonging,
+    complaints: Complaints,
 }
 
 impl Doorkeeper {
-    /// Keeps the door of `member`.
-    pub(crate) fn new(member: MemberId) -> Self {
-        Self { member }
+    /// Keeps the door of `member`, which belongs there.
+    pub(crate) fn new(member: MemberId, belonging: Belonging) -> Self {
+        Self { member, belonging, complaints: Complaints::default() }
+    }
+
+    /// A member that knows its ensemble answers nobody else, and says so. What a caller that knows of none has to say is as little
+    /// good here: its log may be that of an ensemble that has begun by itself.
+    pub(super) fn check_ensemble(&self, from: u64, caller: Option<ClusterId>) -> Result<(), Status> {
+        let Some(own) = self.belonging.known().filter(|own| caller != Some(*own)) else { return Ok(()) };
+        let theirs =
+            caller.map_or_else(|| "no ensemble yet".to_owned(), |caller| format!("ensemble {caller}"));
+        if caller.is_some() && self.complaints.may_be_made_about(MemberId::new(from)) {
+            warn!(
+                peer = from, ensemble = %own, theirs,
+                "a member of another ensemble called and was refused: look at its addresses, and at those here"
+            );
+        }
+        Err(Status::permission_denied(format!(
+            "member {} belongs to ensemble {own}, and the caller, member {from}, to {theirs}",
+            self.member
+        )))
     }
 }
 
-impl Interceptor for Doorkeeper {
-    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
+impl Doorkeeper {
+    /// Who calls, and of which ensemble he is, if he means this member.
+    fn greet(&self, request: &Request<()>) -> Result<(u64, Option<ClusterId>), Status> {
         let metadata = request.metadata();
         let words = number(metadata, WORDS_KEY)?;
         if words != WORDS {
@@ -66,7 +99,41 @@ impl Interceptor for Doorkeeper {
         if from == member {
             return Err(Status::failed_precondition(format!("member {from} cannot be called by itself")));
         }
+        Ok((from, ensemble_of(metadata)?))
+    }
+}
+
+impl Interceptor for Doorkeeper {
+    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
+        let (from, cluster) = self.greet(&request)?;
+        self.check_ensemble(from, cluster)?;
         Ok(request)
+    }
+}
+
+/// Lets in also those that know of no ensemble: for questions of members with a new log, which bring nothing here.
+#[derive(Clone, Debug)]
+pub(crate) struct Porter(pub(crate) Doorkeeper);
+
+impl Interceptor for Porter {
+    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
+        let (from, cluster) = self.0.greet(&request)?;
+        if cluster.is_some() {
+            self.0.check_ensemble(from, cluster)?;
+        }
+        Ok(request)
+    }
+}
+
+/// The number of a member that has been let in.
+pub(super) fn caller<T>(request: &Request<T>) -> Result<u64, Status> {
+    number(request.metadata(), FROM_KEY)
+}
+
+fn ensemble_of(metadata: &MetadataMap) -> Result<Option<ClusterId>, Status> {
+    match metadata.contains_key(CLUSTER_KEY) {
+        true => number(metadata, CLUSTER_KEY).map(ClusterId::new),
+        false => Ok(None),
     }
 }
 
@@ -78,40 +145,4 @@ fn number(metadata: &MetadataMap, key: &'static str) -> Result<u64, Status> {
 }
 
 #[cfg(test)]
-mod tests {
-    use tonic::Code;
-
-    use super::*;
-
-    fn check(from: u64, to: u64, at: u64) -> Option<Code> {
-        let mut introduction = Introduction::new(MemberId::new(from), MemberId::new(to));
-        let request = introduction.call(Request::new(())).unwrap();
-        Doorkeeper::new(MemberId::new(at)).call(request).err().map(|status| status.code())
-    }
-
-    #[test]
-    fn only_who_means_this_member_is_let_in() {
-        assert_eq!(check(1, 2, 2), None);
-        assert_eq!(check(1, 3, 2), Some(Code::FailedPrecondition));
-    }
-
-    #[test]
-    fn nobody_talks_to_himself() {
-        assert_eq!(check(2, 2, 2), Some(Code::FailedPrecondition));
-    }
-
-    #[test]
-    fn who_does_not_say_who_he_is_stays_outside() {
-        let refused = Doorkeeper::new(MemberId::new(1)).call(Request::new(())).unwrap_err();
-        assert_eq!(refused.code(), Code::FailedPrecondition);
-    }
-
-    #[test]
-    fn other_words_are_refused() {
-        let mut introduction = Introduction::new(MemberId::new(1), MemberId::new(2));
-        introduction.words = (WORDS + 1).into();
-        let request = introduction.call(Request::new(())).unwrap();
-        let refused = Doorkeeper::new(MemberId::new(2)).call(request).unwrap_err();
-        assert_eq!(refused.code(), Code::Unimplemented);
-    }
-}
+mod tests;

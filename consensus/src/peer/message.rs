@@ -7,7 +7,7 @@ use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendError, StreamAppendResult,
     TransferLeaderError, TransferLeaderRequest, VoteRequest, VoteResponse,
 };
-use proto::peer;
+use proto::{ClusterId, peer};
 use tonic::Status;
 
 use crate::types::{Batch, Entry, LogId, Payload, SnapshotMeta, TypeConfig, Vote};
@@ -16,22 +16,41 @@ use crate::wire;
 /// The version of what the pieces of a snapshot hold.
 pub(super) const SNAPSHOT_FORMAT: u32 = 1;
 
-pub(super) fn append(request: AppendEntriesRequest<TypeConfig>) -> peer::AppendRequest {
+pub(super) fn append(
+    request: AppendEntriesRequest<TypeConfig>,
+    cluster: Option<ClusterId>,
+) -> peer::AppendRequest {
     peer::AppendRequest {
         vote: Some(wire::vote(&request.vote)),
         previous: request.prev_log_id.as_ref().map(wire::position),
         entries: request.entries.into_iter().map(entry).collect(),
         committed: request.leader_commit.as_ref().map(wire::position),
+        cluster: cluster.map_or(0, ClusterId::get),
     }
 }
 
+/// Refuses entries with a hole in front of them or between them: Raft looks only whether what is said to stand in front is
+/// there.
 pub(super) fn read_append(request: peer::AppendRequest) -> Result<AppendEntriesRequest<TypeConfig>, Status> {
-    Ok(AppendEntriesRequest {
+    let request = AppendEntriesRequest {
         vote: vote(request.vote)?,
         prev_log_id: request.previous.map(wire::log_id),
         entries: request.entries.into_iter().map(read_entry).collect::<Result<_, _>>()?,
         leader_commit: request.committed.map(wire::log_id),
-    })
+    };
+    if has_hole(&request) {
+        return Err(Status::invalid_argument(
+            "the entries do not follow what is said to stand in front of them",
+        ));
+    }
+    Ok(request)
+}
+
+/// Whether entries are missing in front of these or between them. Raft reads what it sends where it may have been purged by
+/// then, and does not see that the first ones are missing.
+pub(super) fn has_hole(request: &AppendEntriesRequest<TypeConfig>) -> bool {
+    let first = request.prev_log_id.map_or(0, |previous| previous.index() + 1);
+    (first..).zip(&request.entries).any(|(index, entry)| entry.log_id.index() != index)
 }
 
 fn entry(entry: Entry) -> peer::Entry {
@@ -262,8 +281,24 @@ mod tests {
     }
 
     #[test]
+    fn entries_with_a_hole_are_refused() {
+        let refused = |spoil: fn(&mut AppendEntriesRequest<TypeConfig>)| {
+            let mut request = request();
+            spoil(&mut request);
+            assert_eq!(has_hole(&request), read_append(append(request.clone(), None)).is_err());
+            has_hole(&request)
+        };
+        assert!(!refused(|_| {}));
+        assert!(!refused(|request| request.entries.clear()));
+        assert!(refused(|request| request.prev_log_id = Some(at(6, 39))));
+        assert!(refused(|request| request.prev_log_id = None));
+        assert!(refused(|request| drop(request.entries.remove(0))));
+        assert!(refused(|request| drop(request.entries.remove(1))));
+    }
+
+    #[test]
     fn every_kind_of_entry_survives_the_wire() {
-        let bytes = append(request()).encode_to_vec();
+        let bytes = append(request(), None).encode_to_vec();
         let read = read_append(peer::AppendRequest::decode(&*bytes).unwrap()).unwrap();
         let sent = request();
         assert_eq!((read.vote, read.prev_log_id, read.leader_commit), (sent.vote, sent.prev_log_id, None));

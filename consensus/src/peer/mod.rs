@@ -1,10 +1,18 @@
 //! What members say to each other, and over which connections.
 
 mod client;
+mod complaint;
 mod dial;
+mod hold;
 mod introduction;
 mod message;
+mod network;
+mod reach;
 mod server;
+#[cfg(test)]
+pub(crate) mod simulated;
 
 pub(crate) use dial::Peers;
-pub(crate) use server::{Answering, serve};
+pub(crate) use hold::Holds;
+pub(crate) use network::{Network, Tcp};
+pub(crate) use server::{Answering, answers};

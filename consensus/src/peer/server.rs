@@ -1,7 +1,7 @@
 //! What this member answers to the others.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::stream::{BoxStream, StreamExt};
 use openraft::ReadPolicy;
@@ -10,99 +10,108 @@ use parking_lot::Mutex;
 use proto::limits::PEER_MESSAGE_BYTES_MAX;
 use proto::peer::ensemble_server::{Ensemble, EnsembleServer};
 use proto::peer::raft_server::{Raft as RaftService, RaftServer};
+use proto::peer::recollection_server::{Recollection, RecollectionServer};
 use proto::peer::{self, snapshot_part};
-use proto::{MemberId, SessionId};
-use tokio::net::TcpListener;
+use proto::{ClusterId, MemberId, SessionId};
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
-use tracing::{debug, error};
+use tracing::debug;
 
-use crate::Fault;
 use crate::applier::Raft;
-use crate::franchise::Franchise;
-use crate::leader::{Expiry, Sequencer};
-use crate::peer::dial::{CONNECTION_WINDOW_BYTES, KEEP_ALIVE, STREAM_WINDOW_BYTES};
-use crate::peer::introduction::Doorkeeper;
+use crate::candidacy::Candidacy;
+use crate::cluster::Belonging;
+use crate::digest::Digests;
+use crate::franchise::{Franchise, has_begun};
+use crate::leader::{self, Expiry, Sequencer};
+use crate::log::LogStore;
+use crate::newcomers::Newcomers;
+use crate::peer::introduction::{Doorkeeper, Porter, caller};
 use crate::peer::message;
+use crate::runtime::watch;
 use crate::snapshot::{Snapshot, SnapshotReceiver};
 use crate::state::Store;
 use crate::tasks::Tasks;
 use crate::types::{LogId, TypeConfig};
-
-/// How long the others may take to hang up when this member stops.
-const HANG_UP_WAIT_MAX: Duration = Duration::from_secs(1);
+use crate::{Fault, runtime, wire};
 
 /// What a member answers with.
 pub(crate) struct Answering {
     pub(crate) raft: Raft,
+    /// Of which ensemble callers must be.
+    pub(crate) belonging: Belonging,
+    pub(crate) log: LogStore,
     pub(crate) franchise: Franchise,
+    pub(crate) candidacy: Candidacy,
+    /// Is told who asks what it may have forgotten.
+    pub(crate) newcomers: Newcomers,
     /// Where snapshots are received.
     pub(crate) store: Store,
     pub(crate) sequencer: Sequencer,
     pub(crate) expiry: Arc<Expiry>,
+    pub(crate) digests: Digests,
+    pub(crate) status: watch::Receiver<crate::Status>,
 }
 
-/// Answers the other members at `listen` until the tasks are shut down.
-///
-/// # Errors
-/// A [`Fault`] if that address cannot be listened to.
-pub(crate) async fn serve(
-    tasks: &Tasks,
-    member: MemberId,
-    listen: &str,
-    answering: Answering,
-) -> Result<(), Fault> {
-    let listener = TcpListener::bind(listen)
-        .await
-        .map_err(|error| Fault::Other(format!("listen for peers at {listen}: {error}")))?;
-    let door = Doorkeeper::new(member);
-    let Answering { raft, franchise, store, sequencer, expiry } = answering;
+/// The answers of a member to the others, until the tasks are shut down.
+pub(crate) fn answers(tasks: &Tasks, member: MemberId, answering: Answering) -> Routes {
+    let Answering {
+        raft,
+        belonging,
+        log,
+        franchise,
+        candidacy,
+        newcomers,
+        store,
+        sequencer,
+        expiry,
+        digests,
+        status,
+    } = answering;
+    let door = Doorkeeper::new(member, belonging);
     let stopping = tasks.stopping();
-    let answers = Answers { raft, franchise, store, sequencer, expiry, stopping: stopping.clone() };
+    let at_the_door = door.clone();
+    let answers = Answers {
+        raft,
+        log,
+        franchise,
+        candidacy,
+        newcomers,
+        store,
+        sequencer,
+        expiry,
+        digests,
+        status,
+        door: at_the_door,
+        stopping,
+    };
     let raft = RaftServer::new(answers.clone())
         .max_decoding_message_size(PEER_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(PEER_MESSAGE_BYTES_MAX);
+    let recollection = RecollectionServer::new(answers.clone());
     let ensemble = EnsembleServer::new(answers)
         .max_decoding_message_size(PEER_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(PEER_MESSAGE_BYTES_MAX);
-    let server = Server::builder()
-        .http2_keepalive_interval(Some(KEEP_ALIVE))
-        .http2_keepalive_timeout(Some(KEEP_ALIVE))
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .add_service(InterceptedService::new(raft, door))
-        .add_service(InterceptedService::new(ensemble, door));
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    tasks.spawn_to_end("answer peers", async move {
-        // A connection outlives the listener until it is told to end, and with it all that a call holds on to.
-        let serving = server.serve_with_incoming_shutdown(incoming, stopping.cancelled());
-        let limit = async {
-            stopping.cancelled().await;
-            tokio::time::sleep(HANG_UP_WAIT_MAX).await;
-        };
-        tokio::select! {
-            served = serving => {
-                if let Err(error) = served {
-                    error!(%error, "no longer listening to peers");
-                }
-            }
-            () = limit => {}
-        }
-    });
-    Ok(())
+    Routes::new(InterceptedService::new(raft, door.clone()))
+        .add_service(InterceptedService::new(ensemble, door.clone()))
+        .add_service(InterceptedService::new(recollection, Porter(door)))
 }
 
 /// The answers themselves.
 #[derive(Clone)]
 struct Answers {
     raft: Raft,
+    log: LogStore,
     franchise: Franchise,
+    candidacy: Candidacy,
+    newcomers: Newcomers,
     store: Store,
     sequencer: Sequencer,
     expiry: Arc<Expiry>,
+    digests: Digests,
+    door: Doorkeeper,
+    status: watch::Receiver<crate::Status>,
     /// Ends the calls that would otherwise last.
     stopping: CancellationToken,
 }
@@ -113,7 +122,17 @@ impl Answers {
         if self.franchise.may_vote_for(request.last_log_id) {
             return Ok(());
         }
-        Err(Status::failed_precondition("does not vote before it has caught up, because its log is new"))
+        Err(Status::failed_precondition(
+            "does not vote for that one before it has caught up, because its log is new",
+        ))
+    }
+
+    /// Refuses to say of anything that it is here, where what was promised before may have been forgotten.
+    fn check_memory(&self) -> Result<(), Status> {
+        if self.franchise.may_acknowledge() {
+            return Ok(());
+        }
+        Err(Status::failed_precondition("has yet to hear of the others, because its log is new"))
     }
 }
 
@@ -125,11 +144,19 @@ impl RaftService for Answers {
         &self,
         request: Request<Streaming<peer::AppendRequest>>,
     ) -> Result<Response<Self::AppendStream>, Status> {
+        self.check_memory()?;
+        let from = caller(&request)?;
         // A request that cannot be read ends the stream with an error. Left out, it would be a hole between the one
         // before it and the one behind it.
         let broken = Arc::new(Mutex::new(None));
         let breaking = broken.clone();
-        let requests = request.into_inner().map(|request| request.and_then(message::read_append)).scan(
+        let door = self.door.clone();
+        let admitted = move |request: peer::AppendRequest| {
+            // The call may have begun before either side knew its ensemble.
+            door.check_ensemble(from, ClusterId::new(request.cluster))?;
+            message::read_append(request)
+        };
+        let requests = request.into_inner().map(move |request| request.and_then(&admitted)).scan(
             (),
             move |(), request| {
                 let read = match request {
@@ -145,6 +172,12 @@ impl RaftService for Answers {
         // Both ways: Raft would go on waiting for requests, and a call is over when both ways are.
         let requests = requests.take_until(self.stopping.clone().cancelled_owned());
         let replies = self.raft.stream_append(requests).map(|reply| match reply {
+            #[cfg(test)]
+            Ok(Err(openraft::raft::StreamAppendError::Conflict(hole)))
+                if runtime::bugs::is_in(runtime::bugs::Bug::HoleAcknowledged) =>
+            {
+                Ok(message::append_reply(&Ok(Some(hole))))
+            }
             Ok(result) => Ok(message::append_reply(&result)),
             Err(fatal) => Err(Status::unavailable(fatal.to_string())),
         });
@@ -158,6 +191,7 @@ impl RaftService for Answers {
         &self,
         request: Request<peer::AppendRequest>,
     ) -> Result<Response<peer::AppendReply>, Status> {
+        self.check_memory()?;
         let request = message::read_append(request.into_inner())?;
         let previous = request.prev_log_id;
         let last: Option<LogId> = request.entries.last().map(|entry| entry.log_id).or(previous);
@@ -186,6 +220,7 @@ impl RaftService for Answers {
         &self,
         request: Request<Streaming<peer::SnapshotPart>>,
     ) -> Result<Response<peer::SnapshotReply>, Status> {
+        self.check_memory()?;
         let mut parts = request.into_inner();
         let Some(snapshot_part::Part::Head(head)) = self.next_part(&mut parts).await? else {
             return Err(Status::invalid_argument("a snapshot begins with its head"));
@@ -217,8 +252,38 @@ impl RaftService for Answers {
         request: Request<peer::TransferRequest>,
     ) -> Result<Response<peer::TransferReply>, Status> {
         let request = message::read_transfer(request.into_inner())?;
+        if request.to_node_id() == self.raft.node_id() && !self.candidacy.may_stand() {
+            return Err(Status::failed_precondition("may not lead before it has caught up"));
+        }
         let response = self.raft.handle_transfer_leader(request).await.map_err(stopped)?;
         Ok(Response::new(message::transfer_reply(&response)))
+    }
+}
+
+#[tonic::async_trait]
+impl Recollection for Answers {
+    async fn recall(
+        &self,
+        request: Request<peer::RecallRequest>,
+    ) -> Result<Response<peer::RecallReply>, Status> {
+        self.newcomers.asked(caller(&request)?);
+        let (term, committed, membership) = self
+            .raft
+            .with_raft_state(|state| {
+                let membership = (**state.membership_state.effective()).clone();
+                let term = state.vote_ref().leader_id.term;
+                (term, state.cluster_committed().copied(), membership)
+            })
+            .await
+            .map_err(stopped)?;
+        Ok(Response::new(peer::RecallReply {
+            term,
+            // Whatever was sent to others is in the log.
+            last: self.log.last().as_ref().map(wire::position),
+            begun: has_begun(committed) || self.franchise.is_forgetful(),
+            new: self.franchise.is_new(),
+            membership: Some(wire::stored_membership(&membership)),
+        }))
     }
 }
 
@@ -266,6 +331,56 @@ impl Ensemble for Answers {
             .map_err(|error| Status::failed_precondition(error.to_string()))?;
         Ok(Response::new(peer::ReadIndexReply { index: linearizer.read_log_id().index() }))
     }
+
+    async fn standing(
+        &self,
+        request: Request<peer::StandingRequest>,
+    ) -> Result<Response<peer::StandingReply>, Status> {
+        let from = caller(&request)?;
+        let (decided, member, committed) = self
+            .raft
+            .with_raft_state(move |state| {
+                let membership = state.membership_state.committed();
+                let member = membership.membership().get_node(&from).is_some();
+                (*membership.log_id(), member, state.cluster_committed().copied())
+            })
+            .await
+            .map_err(stopped)?;
+        Ok(Response::new(peer::StandingReply {
+            begun: has_begun(committed),
+            led: self.status.borrow().leader.is_some(),
+            decided: decided.as_ref().map(wire::position),
+            member,
+        }))
+    }
+
+    async fn mark(&self, request: Request<peer::MarkRequest>) -> Result<Response<peer::MarkReply>, Status> {
+        let mark = named(request.into_inner().mark)?;
+        leader::mark(&self.raft, mark).await.map_err(Status::failed_precondition)?;
+        Ok(Response::new(peer::MarkReply {}))
+    }
+
+    async fn digest(
+        &self,
+        request: Request<peer::DigestRequest>,
+    ) -> Result<Response<peer::DigestReply>, Status> {
+        let mark = named(request.into_inner().mark)?;
+        let found = tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => return Err(Status::unavailable("stopping")),
+            found = self.digests.at(mark) => found.map_err(Status::not_found)?,
+        };
+        Ok(Response::new(peer::DigestReply {
+            at: Some(proto::image::Position { term: found.term, index: found.index }),
+            zxid: found.zxid.get(),
+            digest: found.digest,
+            records: found.records,
+        }))
+    }
+}
+
+fn named(mark: u64) -> Result<NonZeroU64, Status> {
+    NonZeroU64::new(mark).ok_or_else(|| Status::invalid_argument("a mark without a name"))
 }
 
 impl Answers {
@@ -274,6 +389,7 @@ impl Answers {
         parts: &mut Streaming<peer::SnapshotPart>,
     ) -> Result<Option<snapshot_part::Part>, Status> {
         tokio::select! {
+            biased;
             () = self.stopping.cancelled() => Err(Status::unavailable("stopping")),
             part = parts.message() => Ok(part?.and_then(|part| part.part)),
         }
@@ -284,10 +400,7 @@ impl Answers {
 async fn on_disk<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Status> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(|fault| Status::internal(fault.to_string())),
-        Err(panicked) => Err(Status::internal(panicked.to_string())),
-    }
+    runtime::blocking(work).await.map_err(|fault| Status::internal(fault.to_string()))
 }
 
 fn stopped(error: impl std::fmt::Display) -> Status {

@@ -7,13 +7,13 @@ use futures_util::stream::{self, Stream};
 use proto::MemberId;
 use proto::limits::{FORWARD_BYTES_MAX, FORWARD_TRANSACTIONS_MAX};
 use proto::peer::Proposals;
-use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::debug;
 
 use crate::leader::{Leadership, Sequencer};
 use crate::peer::Peers;
 use crate::propose::pending::{Pending, Place, Portion};
+use crate::runtime::watch;
 
 /// How long to wait before the next attempt when one has failed: little at first, because a leader that was just
 /// elected is ready within a round trip, and more each time up to the greatest.
@@ -44,6 +44,7 @@ impl Forwarder {
             // does nothing for a repeat.
             let mut changing = self.leadership.clone();
             let why = tokio::select! {
+                biased;
                 _ = changing.wait_for(|now| *now != leadership) => "leader changed".to_owned(),
                 () = self.pending.again() => "state replaced".to_owned(),
                 why = self.bring_to(leader, leadership.own) => why,
@@ -51,6 +52,7 @@ impl Forwarder {
             debug!(%leader, term = leadership.term, why, pending = self.pending.len(), "way to leader ended");
             pause = if begun.elapsed() > GOOD_WAY { PAUSE_MIN } else { PAUSE_MAX.min(pause * 2) };
             tokio::select! {
+                biased;
                 _ = changing.wait_for(|now| *now != leadership) => pause = PAUSE_MIN,
                 () = tokio::time::sleep(pause) => {}
             }
@@ -85,6 +87,7 @@ impl Forwarder {
             }
         };
         tokio::select! {
+            biased;
             () = entrance.ended() => "epoch ended".to_owned(),
             ended = bring => {
                 let Err(ended): Result<std::convert::Infallible, crate::leader::EpochEnded> = ended;

@@ -5,12 +5,11 @@ mod pending;
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
-
 pub(crate) use pending::Pending;
 
 use crate::leader::{Leadership, Sequencer};
 use crate::peer::Peers;
+use crate::runtime::watch;
 use crate::tasks::Tasks;
 
 /// Brings what is pending to whoever leads, for as long as the member runs.

@@ -165,7 +165,11 @@ impl Key {
             Act::Watch { session, attachment, number, .. } => {
                 Some(Self::Watch(*session, *attachment, *number))
             }
-            Act::Expire { .. } => None,
+            Act::Expire { .. }
+            | Act::Ensemble { .. }
+            | Act::Name { .. }
+            | Act::Reconfigured { .. }
+            | Act::Reap { .. } => None,
         }
     }
 }
@@ -278,11 +282,17 @@ mod tests {
     }
 
     fn command(proposal: &Proposal) -> Command {
-        entry::decode(&entry::encode_batch(0, vec![entry::encode(proposal.clone())])).unwrap().remove(0)
+        entry::decode(&entry::encode_batch(
+            0,
+            machine::Rules::default(),
+            vec![entry::encode(proposal.clone())],
+        ))
+        .unwrap()
+        .remove(0)
     }
 
     fn apply(pending: &Pending, proposal: &Proposal, verdict: Verdict) {
-        let applied = Applied { zxid: Zxid::ZERO, verdict, changes: Default::default() };
+        let applied = Applied { zxid: Zxid::ZERO, verdict, changes: Default::default(), over_quota: None };
         pending.applied(&Machine::default(), &command(proposal), &applied);
     }
 

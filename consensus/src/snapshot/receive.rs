@@ -12,7 +12,7 @@ use crate::types::SnapshotMeta;
 /// Writes what comes in beside the state in use. What is not finished is removed when this is dropped.
 pub(crate) struct SnapshotReceiver {
     meta: SnapshotMeta,
-    incoming: Incoming,
+    incoming: Box<dyn Incoming>,
     checksum: Checksum,
 }
 
@@ -32,7 +32,7 @@ impl SnapshotReceiver {
     }
 
     /// Checks that everything has come, and makes it firm. `bytes` and `crc` are those of the sender's `Checksum`.
-    pub(crate) fn finish(self, bytes: u64, crc: u32) -> Result<SnapshotHandle, Fault> {
+    pub(crate) fn finish(mut self, bytes: u64, crc: u32) -> Result<SnapshotHandle, Fault> {
         if self.checksum.get() != (bytes, crc) {
             return Err(Fault::Other("a snapshot has come in damaged or cut short".to_owned()));
         }

@@ -31,7 +31,7 @@ async fn what_is_received_is_what_was_pinned_and_not_what_came_later() {
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (store, mut source) = world(dir.path(), 200).await;
     let pinned = (source.machine.digest(), source.progress.clone());
-    let handle = SnapshotHandle::pin(store.database().unwrap()).await.unwrap();
+    let handle = SnapshotHandle::pin(&store).await.unwrap();
     assert_eq!(*handle.meta(), pinned.1.meta());
     source.create(&store, "/later", &Bytes::new()).await;
     store.written(source.progress.applied).await.unwrap();
@@ -51,7 +51,7 @@ async fn what_is_received_is_what_was_pinned_and_not_what_came_later() {
             }
             let (bytes, crc) = checksum.get();
             let received = receiver.finish(bytes, crc).unwrap();
-            target.install(received.take_received().unwrap()).unwrap()
+            received.take_received().unwrap().install().unwrap()
         }
     };
     let (machine, progress) = tokio::task::spawn_blocking(install).await.unwrap();
@@ -75,7 +75,7 @@ async fn what_is_received_is_what_was_pinned_and_not_what_came_later() {
 async fn what_came_in_cut_short_or_damaged_is_thrown_away() {
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (store, _) = world(dir.path(), 200).await;
-    let handle = SnapshotHandle::pin(store.database().unwrap()).await.unwrap();
+    let handle = SnapshotHandle::pin(&store).await.unwrap();
     let all = pieces(&handle).await;
     let mut checksum = Checksum::default();
     all.iter().for_each(|piece| checksum.add(piece));

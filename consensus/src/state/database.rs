@@ -39,7 +39,7 @@ impl Progress {
         SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() }
     }
 
-    fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         image::Progress {
             applied: self.applied.as_ref().map(wire::position),
             membership: Some(wire::stored_membership(&self.membership)),
@@ -47,7 +47,7 @@ impl Progress {
         .encode_to_vec()
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, Fault> {
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
         let progress = image::Progress::decode(bytes).map_err(|error| {
             Fault::Damaged(format!("the state's record of its progress does not parse: {error}. {CURE}"))
         })?;
@@ -65,6 +65,11 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// Bytes of what was added.
+    pub(super) fn bytes(&self) -> usize {
+        self.batch.size_in_bytes()
+    }
+
     /// Adds what an entry of the log changed.
     pub(super) fn add(&mut self, changes: &[(Key, Option<Record>)]) {
         for (key, record) in changes {
@@ -90,6 +95,15 @@ impl Database {
     /// Opens the database in `dir`.
     pub(super) fn open(dir: &Path) -> Result<Self, Fault> {
         let database = Self::open_at(dir, false)?;
+        database.check_format()?;
+        Ok(database)
+    }
+
+    /// Opens the database in `dir` so that nothing can be changed, whoever else has it open.
+    pub(super) fn open_to_read(dir: &Path) -> Result<Self, Fault> {
+        let db =
+            DB::open_for_read_only(&options(false), dir, false).map_err(|error| unopened(dir, &error))?;
+        let database = Self { db: Some(db), dir: dir.to_owned(), doomed: AtomicBool::new(false) };
         database.check_format()?;
         Ok(database)
     }
@@ -179,22 +193,7 @@ impl Database {
     }
 
     fn open_at(dir: &Path, create: bool) -> Result<Self, Fault> {
-        let mut options = Options::default();
-        options.create_if_missing(create);
-        options.set_paranoid_checks(true);
-        options.set_write_buffer_size(64 << 20);
-        options.set_max_write_buffer_number(4);
-        options.set_max_background_jobs(2);
-        options.set_keep_log_file_num(4);
-        options.set_compression_type(DBCompressionType::Lz4);
-        let db = DB::open(&options, dir).map_err(|error| {
-            let place = dir.display();
-            if error.kind() == rocksdb::ErrorKind::Corruption {
-                Fault::Damaged(format!("the state in {place} is damaged ({error}). {CURE}"))
-            } else {
-                Fault::Other(format!("the state in {place} cannot be opened: {error}"))
-            }
-        })?;
+        let db = DB::open(&options(create), dir).map_err(|error| unopened(dir, &error))?;
         Ok(Self { db: Some(db), dir: dir.to_owned(), doomed: AtomicBool::new(false) })
     }
 
@@ -228,6 +227,26 @@ impl Drop for Database {
             tracing::warn!(dir = %self.dir.display(), %error, "an old state could not be removed; the next start tries again");
         }
     }
+}
+
+fn options(create: bool) -> Options {
+    let mut options = Options::default();
+    options.create_if_missing(create);
+    options.set_paranoid_checks(true);
+    options.set_write_buffer_size(64 << 20);
+    options.set_max_write_buffer_number(4);
+    options.set_max_background_jobs(2);
+    options.set_keep_log_file_num(4);
+    options.set_compression_type(DBCompressionType::Lz4);
+    options
+}
+
+fn unopened(dir: &Path, error: &rocksdb::Error) -> Fault {
+    let place = dir.display();
+    if error.kind() == rocksdb::ErrorKind::Corruption {
+        return Fault::Damaged(format!("the state in {place} is damaged ({error}). {CURE}"));
+    }
+    Fault::Other(format!("the state in {place} cannot be opened: {error}"))
 }
 
 /// A database as it was at one moment.
@@ -268,7 +287,7 @@ fn records_of(
 }
 
 /// `None` for what is not about the world itself.
-fn parse(key: &[u8], value: Bytes) -> Result<Option<Record>, Fault> {
+pub(crate) fn parse(key: &[u8], value: Bytes) -> Result<Option<Record>, Fault> {
     if keys::is_about_the_state(key) {
         return Ok(None);
     }
@@ -285,5 +304,5 @@ fn unreadable(error: &rocksdb::Error) -> Fault {
 }
 
 /// What to do about a state that cannot be trusted.
-pub(super) const CURE: &str = "If the other members are well, stop this one, move its data and log directories away, \
+pub(super) const CURE: &str = "If the other members are well, run `corral recover` with this member's configuration, \
      and start it again: it will be sent everything";

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use machine::Machine;
-use proto::image;
+use proto::limits::PERSIST_RECORDS_PER_WRITE_MAX;
 
 use super::database::{Batch, Database, Progress};
 use crate::Fault;
@@ -24,6 +24,12 @@ pub(super) struct Directory {
 }
 
 impl Directory {
+    /// An empty directory.
+    pub(super) fn create(root: &Path) -> Result<Self, Fault> {
+        fs::create_dir_all(root).map_err(|error| failed("make the directory", root, error))?;
+        Ok(Self { root: root.to_owned(), next: AtomicU64::new(1) })
+    }
+
     /// Opens the state that counts, or makes an empty world where there is none, and removes what a crash left over.
     pub(super) fn open(root: &Path) -> Result<(Self, Database), Fault> {
         fs::create_dir_all(root).map_err(|error| failed("make the directory", root, error))?;
@@ -41,17 +47,17 @@ impl Directory {
         let directory = Self { root: root.to_owned(), next: AtomicU64::new(next) };
         let database = match current {
             Some(name) => Database::open(&root.join(name))?,
-            None => directory.begin()?,
+            None => directory.begin(&Machine::new(), &Progress::default())?,
         };
         Ok((directory, database))
     }
 
     /// Makes room for a state that comes from another member.
-    pub(super) fn incoming(&self) -> Result<Incoming, Fault> {
+    pub(super) fn incoming(&self) -> Result<Database, Fault> {
         let database = Database::create(&self.fresh())?;
         // Until it is installed nobody needs it.
         database.doom();
-        Ok(Incoming { database })
+        Ok(database)
     }
 
     /// Makes `database` the one that counts. Safe on return.
@@ -71,38 +77,28 @@ impl Directory {
         write().map_err(|error| failed("name the current state in", &self.root, error))
     }
 
-    fn begin(&self) -> Result<Database, Fault> {
+    /// Makes a state of this world, which has come so far in the log, and the one that counts.
+    pub(super) fn begin(&self, world: &Machine, progress: &Progress) -> Result<Database, Fault> {
         let database = Database::create(&self.fresh())?;
-        let world: Vec<_> = Machine::new().records().map(|record| (record.key(), Some(record))).collect();
-        let mut batch = Batch::default();
-        batch.add(&world);
-        database.write(batch, &Progress::default())?;
+        let mut records = world.records().map(|record| (record.key(), Some(record))).peekable();
+        while records.peek().is_some() {
+            let some: Vec<_> = records.by_ref().take(PERSIST_RECORDS_PER_WRITE_MAX).collect();
+            let mut batch = Batch::default();
+            batch.add(&some);
+            database.write(batch, progress)?;
+        }
         database.flush()?;
         self.choose(&database)?;
         Ok(database)
     }
 
+    /// The directory of the state that counts; `None` if there is none.
+    pub(super) fn current(root: &Path) -> Result<Option<PathBuf>, Fault> {
+        Ok(read_current(root)?.map(|name| root.join(name)))
+    }
+
     fn fresh(&self) -> PathBuf {
         self.root.join(format!("{PREFIX}{}", self.next.fetch_add(1, Ordering::Relaxed)))
-    }
-}
-
-/// A state that comes from another member. It is removed when this is dropped before it was installed.
-pub(crate) struct Incoming {
-    pub(super) database: Database,
-}
-
-impl Incoming {
-    /// Takes records as they lie in the other member's state.
-    pub(crate) fn write(&self, records: &[image::Record]) -> Result<(), Fault> {
-        self.database.write_records(records)
-    }
-
-    /// How far in the log it has come; known when everything is there. Makes what is there safe.
-    pub(crate) fn finish(&self) -> Result<Progress, Fault> {
-        self.database.check_format()?;
-        self.database.flush()?;
-        self.database.pin().progress()
     }
 }
 

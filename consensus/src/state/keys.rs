@@ -29,6 +29,9 @@ const HISTORY: u8 = 19;
 /// `tag session:i64be path` → `image.Watch`
 const WATCH: u8 = 20;
 
+/// `tag` → `image.Reconfiguration`
+const RECONFIGURATION: u8 = 21;
+
 /// Where a record lies.
 pub(super) fn encode(key: &Key) -> Vec<u8> {
     match key {
@@ -41,6 +44,7 @@ pub(super) fn encode(key: &Key) -> Vec<u8> {
             key.extend_from_slice(path.as_str().as_bytes());
             key
         }
+        Key::Reconfiguration => vec![RECONFIGURATION],
     }
 }
 
@@ -57,6 +61,7 @@ pub(super) fn decode(key: &[u8]) -> Option<Key> {
             let path = ZnodePath::parse(std::str::from_utf8(path).ok()?).ok()?;
             Some(Key::Watch(SessionId::from_wire(i64::from_be_bytes(*session)), path))
         }
+        RECONFIGURATION if rest.is_empty() => Some(Key::Reconfiguration),
         _ => None,
     }
 }
@@ -86,6 +91,7 @@ mod tests {
             Key::Znode(ZnodePath::parse("/a/b").unwrap()),
             Key::History(Zxid::new(0x1_0000_0007)),
             Key::Watch(SessionId::from_wire(7), ZnodePath::root()),
+            Key::Reconfiguration,
         ] {
             assert_eq!(decode(&encode(&key)), Some(key));
         }

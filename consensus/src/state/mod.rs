@@ -9,16 +9,23 @@ mod record;
 
 mod database;
 
+mod kept;
+
+mod pin;
+
 mod directory;
 
 mod store;
 
+mod closed;
+
 use std::sync::Weak;
 use std::time::{Duration, Instant};
 
-pub(crate) use database::{Database, Pin, Progress};
-pub(crate) use directory::Incoming;
-pub(crate) use store::Store;
+pub(crate) use closed::{begin, databases, look, progress};
+pub(crate) use database::Progress;
+pub(crate) use database::parse;
+pub(crate) use kept::{Incoming, Pinned, Promise, Store};
 
 /// Waits until nobody uses a database any more, so that whoever starts next can open it.
 pub(crate) fn wait_until_closed<T>(database: &Weak<T>, name: &str) {
@@ -33,5 +40,7 @@ pub(crate) fn wait_until_closed<T>(database: &Weak<T>, name: &str) {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod simulated;
 #[cfg(test)]
 pub(crate) mod tests;

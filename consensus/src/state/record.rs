@@ -5,19 +5,23 @@ use std::sync::Arc;
 use bytes::Bytes;
 use machine::Home;
 use machine::{
-    ArmedWatch, ChangeKind, HistoryRecord, Key, Kind, PastAcls, PastChange, Record, Session, Spent,
-    WatchKind, WatchRecord, WorldRecord, ZnodeRecord,
+    ArmedWatch, ChangeKind, HistoryRecord, Key, Kind, PastAcls, PastChange, Reconfiguration, Record,
+    RemovedWatch, Reported, Session, Spent, WatchKind, WatchRecord, WorldRecord, ZnodeRecord,
 };
 use prost::Message;
 use proto::image;
-use proto::{Acl, Attachment, EventKind, Id, MemberId, Permissions, Seq, SessionId, Text, ZnodePath, Zxid};
+use proto::{
+    Acl, Attachment, ClusterId, EventKind, Id, MemberId, Permissions, Seq, SessionId, Text, ZnodePath, Zxid,
+};
 
 /// The bytes of a record, which lie under its key.
 pub(super) fn encode(record: &Record) -> Vec<u8> {
     match record {
         Record::World(world) => {
             let forgotten = world.forgotten.get();
-            image::World { last_zxid: world.last_zxid.get(), now: world.now, forgotten }.encode_to_vec()
+            let cluster = world.cluster.map_or(0, ClusterId::get);
+            image::World { last_zxid: world.last_zxid.get(), now: world.now, forgotten, cluster }
+                .encode_to_vec()
         }
         Record::Session(session) => image::Session {
             password: Bytes::copy_from_slice(&session.password),
@@ -46,6 +50,8 @@ pub(super) fn encode(record: &Record) -> Vec<u8> {
                 aversion: znode.aversion,
                 created: znode.created,
                 owner: znode.kind.owner().map(SessionId::to_wire),
+                container: znode.kind == Kind::Container,
+                ttl_ms: if let Kind::Ttl(ttl) = znode.kind { ttl } else { 0 },
             }
             .encode_to_vec()
         }
@@ -53,8 +59,17 @@ pub(super) fn encode(record: &Record) -> Vec<u8> {
             image::History { changes: history.changes.iter().map(encode_change).collect() }.encode_to_vec()
         }
         Record::Watch(record) => {
-            image::Watch { watches: record.watches.iter().map(encode_watch).collect() }.encode_to_vec()
+            let watches = record.watches.iter().map(encode_watch).collect();
+            let removed = record.removed.iter().map(encode_removed).collect();
+            image::Watch { watches, removed }.encode_to_vec()
         }
+        Record::Reconfiguration(record) => image::Reconfiguration {
+            session: record.session.to_wire(),
+            attachment: record.attachment.get(),
+            seq: record.seq.get(),
+            lines: record.lines.iter().map(Text::to_string).collect(),
+        }
+        .encode_to_vec(),
     }
 }
 
@@ -67,7 +82,9 @@ pub(super) fn decode(key: Key, bytes: Bytes) -> Result<Record, String> {
         Key::World => {
             let world = image::World::decode(bytes).map_err(|error| error.to_string())?;
             let forgotten = Zxid::new(world.forgotten);
-            Record::World(WorldRecord { last_zxid: Zxid::new(world.last_zxid), now: world.now, forgotten })
+            let cluster = ClusterId::new(world.cluster);
+            let last_zxid = Zxid::new(world.last_zxid);
+            Record::World(WorldRecord { last_zxid, now: world.now, forgotten, cluster })
         }
         Key::Session(id) => {
             let session = image::Session::decode(bytes).map_err(|error| error.to_string())?;
@@ -107,9 +124,13 @@ pub(super) fn decode(key: Key, bytes: Bytes) -> Result<Record, String> {
                 version: znode.version,
                 aversion: znode.aversion,
                 created: znode.created,
-                kind: znode
-                    .owner
-                    .map_or(Kind::Persistent, |owner| Kind::Ephemeral(SessionId::from_wire(owner))),
+                kind: match (znode.owner, znode.container, znode.ttl_ms) {
+                    (None, false, 0) => Kind::Persistent,
+                    (Some(owner), false, 0) => Kind::Ephemeral(SessionId::from_wire(owner)),
+                    (None, true, 0) => Kind::Container,
+                    (None, false, ttl @ 1..) => Kind::Ttl(ttl),
+                    _ => return Err("a znode of several kinds".to_owned()),
+                },
             })
         }
         Key::History(zxid) => {
@@ -120,7 +141,17 @@ pub(super) fn decode(key: Key, bytes: Bytes) -> Result<Record, String> {
         Key::Watch(session, path) => {
             let record = image::Watch::decode(bytes).map_err(|error| error.to_string())?;
             let watches = record.watches.iter().map(decode_watch).collect::<Result<_, _>>()?;
-            Record::Watch(WatchRecord { session, path, watches })
+            let removed = record.removed.iter().map(decode_removed).collect::<Result<_, _>>()?;
+            Record::Watch(WatchRecord { session, path, watches, removed })
+        }
+        Key::Reconfiguration => {
+            let record = image::Reconfiguration::decode(bytes).map_err(|error| error.to_string())?;
+            Record::Reconfiguration(Reconfiguration {
+                session: SessionId::from_wire(record.session),
+                attachment: Attachment::new(record.attachment),
+                seq: Seq::new(record.seq),
+                lines: record.lines.into_iter().map(Text::from).collect(),
+            })
         }
     })
 }
@@ -159,7 +190,7 @@ fn encode_watch(watch: &ArmedWatch) -> image::ArmedWatch {
 }
 
 fn decode_watch(watch: &image::ArmedWatch) -> Result<ArmedWatch, String> {
-    let kind = WatchKind::from_number(watch.kind);
+    let kind = kind_of_watch(watch.kind)?;
     let spent = match (watch.spent, watch.event) {
         (0, _) => None,
         (zxid, event) => {
@@ -170,8 +201,24 @@ fn decode_watch(watch: &image::ArmedWatch) -> Result<ArmedWatch, String> {
             Some(Spent { zxid: Zxid::new(zxid), kind })
         }
     };
-    let kind = kind.ok_or_else(|| format!("no kind of watch: {}", watch.kind))?;
     Ok(ArmedWatch { kind, armed: Zxid::new(watch.armed), spent })
+}
+
+fn encode_removed(removed: &RemovedWatch) -> image::RemovedWatch {
+    image::RemovedWatch {
+        kind: removed.kind as u32,
+        attachment: removed.by.attachment.get(),
+        number: removed.by.number,
+    }
+}
+
+fn decode_removed(removed: &image::RemovedWatch) -> Result<RemovedWatch, String> {
+    let by = Reported { attachment: Attachment::new(removed.attachment), number: removed.number };
+    Ok(RemovedWatch { kind: kind_of_watch(removed.kind)?, by })
+}
+
+fn kind_of_watch(number: u32) -> Result<WatchKind, String> {
+    WatchKind::from_number(number).ok_or_else(|| format!("no kind of watch: {number}"))
 }
 
 /// Compared in place: this is asked for every znode that is written.
@@ -219,7 +266,12 @@ mod tests {
         let acls = Some(Box::new(PastAcls { own: [read_only.clone()].into(), parent: [].into() }));
         let spent = Some(Spent { zxid: Zxid::new(9), kind: EventKind::ChildrenChanged });
         for record in [
-            Record::World(WorldRecord { last_zxid: Zxid::new(9), now: 10, forgotten: Zxid::new(8) }),
+            Record::World(WorldRecord {
+                last_zxid: Zxid::new(9),
+                now: 10,
+                forgotten: Zxid::new(8),
+                cluster: ClusterId::new(7),
+            }),
             Record::Watch(WatchRecord {
                 session: SessionId::from_wire(11),
                 path: path.clone(),
@@ -227,6 +279,7 @@ mod tests {
                     .map(|kind| ArmedWatch { kind, armed: Zxid::new(8), spent })
                     .into_iter()
                     .collect(),
+                removed: Vec::new(),
             }),
             Record::Watch(WatchRecord {
                 session: SessionId::from_wire(11),
@@ -234,6 +287,10 @@ mod tests {
                 watches: [ArmedWatch { kind: WatchKind::Child, armed: Zxid::ZERO, spent: None }]
                     .into_iter()
                     .collect(),
+                removed: vec![RemovedWatch {
+                    kind: WatchKind::Recursive,
+                    by: Reported { attachment: Attachment::new(2), number: 3 },
+                }],
             }),
             Record::History(HistoryRecord {
                 zxid: Zxid::new(9),
@@ -251,6 +308,8 @@ mod tests {
                 kind: Kind::Ephemeral(SessionId::from_wire(0)),
                 ..znode.clone()
             }),
+            Record::Znode(ZnodeRecord { kind: Kind::Container, ..znode.clone() }),
+            Record::Znode(ZnodeRecord { kind: Kind::Ttl(1), ..znode.clone() }),
             Record::Znode(znode),
             Record::Session(Session {
                 id: SessionId::from_wire(11),

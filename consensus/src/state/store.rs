@@ -4,20 +4,22 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use futures_util::future::BoxFuture;
 use machine::{Key, Machine, Record};
 use parking_lot::{Mutex, RwLock};
-use proto::limits;
-use tokio::sync::{mpsc, watch};
+use proto::{image, limits};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::error;
 
 use super::database::{Batch, Database, Progress};
-use super::directory::{Directory, Incoming};
+use super::directory::Directory;
+use super::kept::{Incoming, Kept, Pinned, Promise};
+use super::pin::PinOnDisk;
 use crate::Fault;
 use crate::types::LogId;
 
-/// This member's state on disk. Cloning shares it.
-#[derive(Clone)]
-pub(crate) struct Store {
+/// This member's state on disk.
+pub(super) struct OnDisk {
     shared: Arc<Shared>,
 }
 
@@ -35,15 +37,16 @@ type Current = Arc<RwLock<Option<Arc<Database>>>>;
 enum Job {
     Write { changes: Vec<(Key, Option<Record>)>, progress: Progress },
     Replace { database: Arc<Database>, applied: Option<LogId> },
+    Pin(oneshot::Sender<Result<Arc<dyn Pinned>, Fault>>),
     Stop,
 }
 
-impl Store {
+impl OnDisk {
     /// Opens the state in `root`, or makes an empty world there. Reads all of it.
     ///
     /// # Errors
     /// A [`Fault`] if what is there cannot be trusted.
-    pub(crate) fn open(root: &Path) -> Result<(Self, Machine, Progress), Fault> {
+    pub(super) fn open(root: &Path) -> Result<(Self, Machine, Progress), Fault> {
         let (directory, database) = Directory::open(root)?;
         let (machine, progress) = database.load()?;
         let current = Arc::new(RwLock::new(Some(Arc::new(database))));
@@ -63,47 +66,48 @@ impl Store {
         };
         Ok((Self { shared: Arc::new(shared) }, machine, progress))
     }
+}
 
-    /// Hands over what one or more entries changed, and how far in the log that leads. Waits only if the disk is far
-    /// behind.
-    pub(crate) async fn write(
+impl Kept for OnDisk {
+    fn write(
         &self,
         changes: Vec<(Key, Option<Record>)>,
         progress: Progress,
-    ) -> Result<(), Fault> {
-        self.ask(Job::Write { changes, progress }).await
+    ) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(async move {
+            self.shared.jobs.send(Job::Write { changes, progress }).await.map_err(|_| stopped())
+        })
     }
 
-    /// Waits until everything up to `applied` was written.
-    pub(crate) async fn written(&self, applied: Option<LogId>) -> Result<(), Fault> {
+    fn written(&self, applied: Option<LogId>) -> BoxFuture<'_, Result<(), Fault>> {
         let mut written = self.shared.written.clone();
-        written.wait_for(|written| *written >= applied).await.map(drop).map_err(|_| stopped())
+        Box::pin(async move {
+            written.wait_for(|written| *written >= applied).await.map(drop).map_err(|_| stopped())
+        })
     }
 
-    /// The database that counts now.
-    pub(crate) fn database(&self) -> Result<Arc<Database>, Fault> {
-        self.shared.current.read().clone().ok_or_else(stopped)
+    fn pin(&self) -> BoxFuture<'_, Result<Arc<dyn Pinned>, Fault>> {
+        let current = self.shared.current.read().clone();
+        Box::pin(async move {
+            let pinned = PinOnDisk::new(current.ok_or_else(stopped)?).await?;
+            Ok(Arc::new(pinned) as Arc<dyn Pinned>)
+        })
     }
 
-    /// Makes room for a state that comes from another member. Waits for the disk.
-    pub(crate) fn incoming(&self) -> Result<Incoming, Fault> {
-        self.shared.directory.incoming()
+    fn pin_behind(&self) -> BoxFuture<'_, Result<Promise, Fault>> {
+        Box::pin(async move {
+            let (pinned, promise) = oneshot::channel();
+            self.shared.jobs.send(Job::Pin(pinned)).await.map_err(|_| stopped())?;
+            Ok(promise)
+        })
     }
 
-    /// Puts a whole state in the place of this one: safe on disk when this returns, and loaded. Waits for the disk.
-    pub(crate) fn install(&self, incoming: Incoming) -> Result<(Machine, Progress), Fault> {
-        let (machine, progress) = incoming.database.load()?;
-        let database = Arc::new(incoming.database);
-        self.shared.directory.choose(&database)?;
-        database.keep();
-        let job = Job::Replace { database, applied: progress.applied };
-        self.shared.jobs.blocking_send(job).map_err(|_| stopped())?;
-        Ok((machine, progress))
+    fn incoming(&self) -> Result<Box<dyn Incoming>, Fault> {
+        let database = self.shared.directory.incoming()?;
+        Ok(Box::new(Received { database, shared: self.shared.clone() }))
     }
 
-    /// Writes what has gathered, makes it safe and closes the database, when everybody has let go of it. Waits for
-    /// the disk.
-    pub(crate) fn close(&self) {
+    fn close(&self) {
         // The thread may have stopped by itself, after an error that it told.
         self.shared.jobs.blocking_send(Job::Stop).ok();
         if let Some(thread) = self.shared.thread.lock().take()
@@ -117,9 +121,34 @@ impl Store {
             super::wait_until_closed(&weak, "state");
         }
     }
+}
 
-    async fn ask(&self, job: Job) -> Result<(), Fault> {
-        self.shared.jobs.send(job).await.map_err(|_| stopped())
+/// A state that comes from another member, beside the one in use.
+struct Received {
+    database: Database,
+    shared: Arc<Shared>,
+}
+
+impl Incoming for Received {
+    fn write(&mut self, records: &[image::Record]) -> Result<(), Fault> {
+        self.database.write_records(records)
+    }
+
+    fn finish(&mut self) -> Result<Progress, Fault> {
+        self.database.check_format()?;
+        self.database.flush()?;
+        self.database.pin().progress()
+    }
+
+    fn install(self: Box<Self>) -> Result<(Machine, Progress), Fault> {
+        let Self { database, shared } = *self;
+        let (machine, progress) = database.load()?;
+        let database = Arc::new(database);
+        shared.directory.choose(&database)?;
+        database.keep();
+        let job = Job::Replace { database, applied: progress.applied };
+        shared.jobs.blocking_send(job).map_err(|_| stopped())?;
+        Ok((machine, progress))
     }
 }
 
@@ -147,6 +176,11 @@ impl Writer {
                     self.replace(database, applied);
                     None
                 }
+                Job::Pin(pinned) => {
+                    // Whoever asked may have gone.
+                    pinned.send(self.pin()).ok();
+                    None
+                }
                 Job::Stop => return self.flush(),
             }
             .or_else(|| self.jobs.blocking_recv());
@@ -160,7 +194,9 @@ impl Writer {
         let mut last = progress;
         batch.add(changes);
         let mut in_the_way = None;
-        while records < limits::PERSIST_RECORDS_PER_WRITE_MAX {
+        while records < limits::PERSIST_RECORDS_PER_WRITE_MAX
+            && batch.bytes() < limits::PERSIST_BYTES_PER_WRITE_MAX
+        {
             match self.jobs.try_recv() {
                 Ok(Job::Write { changes, progress }) => {
                     records += changes.len();
@@ -184,6 +220,11 @@ impl Writer {
             old.doom();
         }
         self.written.send_replace(applied);
+    }
+
+    fn pin(&self) -> Result<Arc<dyn Pinned>, Fault> {
+        let current = self.current.read().clone().ok_or_else(stopped)?;
+        Ok(Arc::new(PinOnDisk::new_blocking(current)?))
     }
 
     fn flush(&self) {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use bytes::Bytes;
-use machine::{Act, Applied, Command, Home, Machine, Operation, Verdict};
+use machine::{Act, Applied, Command, Home, Machine, Operation, Rules, Verdict};
 use proto::request::{Create, Write};
 use proto::{Acl, Attachment, MemberId, OpCode, Seq, SessionId, Text};
 
@@ -26,7 +26,7 @@ impl World {
     }
 
     fn apply(&mut self, act: Act) -> Applied {
-        self.machine.apply(&Command { time: 1, act })
+        self.machine.apply(&Command { time: 1, rules: Rules::default(), act })
     }
 
     /// One entry that creates a znode, handed to the store.
@@ -47,6 +47,7 @@ impl World {
             acl: Some(vec![Acl::open()]),
             flags: 0,
             ttl: None,
+            container: false,
             with_stat: false,
         };
         let applied = self.apply(Act::Write {
@@ -106,7 +107,7 @@ async fn a_crash_leaves_the_world_as_it_was_at_one_place_of_the_log() {
         digests.push(world.machine.digest());
         if number == 120 {
             store.written(world.progress.applied).await.unwrap();
-            store.database().unwrap().flush().unwrap();
+            store.pin().await.unwrap().flush().await.unwrap();
         }
     }
     store.written(world.progress.applied).await.unwrap();

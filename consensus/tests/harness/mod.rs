@@ -2,21 +2,39 @@
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "each test uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "it is called by tests only")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, OpenOptions};
 use std::net::TcpListener;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use consensus::{Config, Consensus, Observer, Proposal, Retention, Role, Timing};
-use machine::{Applied, Home, Machine, Verdict};
-use proto::{Attachment, MemberId, OpCode, Seq, SessionId, Text, Zxid};
+use consensus::{
+    Config, Consensus, Description, Observer, Proposal, Reaping, Retention, Role, Status, Timing,
+};
+use machine::{Applied, Home, Machine, Rules, Verdict};
+use proto::{Attachment, Code, Id, MemberId, OpCode, Reply, Seq, SessionId, Text, Zxid};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-/// How long anything may take. Beyond it a test fails.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// How long anything may take. Beyond it a test fails: generous, because a test machine may be busy with others.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// When members stand for election, unless a test says otherwise. Slower than the default: the machine may be busy.
+pub const BRISK: Timing = Timing {
+    heartbeat: Duration::from_millis(100),
+    election_min: Duration::from_millis(300),
+    election_max: Duration::from_millis(600),
+};
+
+/// For members of whom a test says that they stand for no election by themselves. Any member may that has heard nothing for
+/// its time, also where the machine did nothing else for as long; so that time is longer than machines stand still.
+pub const STEADY: Timing = Timing {
+    heartbeat: Duration::from_millis(100),
+    election_min: Duration::from_secs(4),
+    election_max: Duration::from_secs(5),
+};
 
 /// The password of every session.
 pub const PASSWORD: [u8; 16] = [7; 16];
@@ -57,55 +75,143 @@ impl Running {
 pub struct Ensemble {
     dir: TempDir,
     addresses: BTreeMap<MemberId, String>,
+    /// Those of them that do not vote.
+    pub observers: BTreeSet<u64>,
+    /// Those of them that are in nobody's file but their own.
+    pub strangers: BTreeSet<u64>,
     pub retention: Retention,
     pub tick: Duration,
+    pub timing: Timing,
+    pub rules: Rules,
+    pub reaping: Reaping,
+    /// Of all members: also what the ensemble will be called.
+    pub boot: u64,
     pub members: BTreeMap<u64, Running>,
     connections: u64,
+}
+
+/// A port that nobody listens at, and no other test takes, in this process or another. It lies below the range from which
+/// the kernel takes ports for outgoing connections: one of those must not keep a member from starting again.
+fn port() -> u16 {
+    const FIRST: u16 = 9_000;
+    const PORTS_IN_BLOCK: u16 = 200;
+    const BLOCKS: u16 = 15;
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    // Ours as long as this process lives: others find the file locked. A member that is down has its port still.
+    static BLOCK: LazyLock<(u16, File)> = LazyLock::new(|| {
+        let directory = std::env::temp_dir().join("corral-consensus-test-ports");
+        std::fs::create_dir_all(&directory).unwrap();
+        let claim = |block: u16| {
+            let file =
+                OpenOptions::new().create(true).append(true).open(directory.join(block.to_string())).ok()?;
+            file.try_lock().ok().map(|()| (FIRST + block * PORTS_IN_BLOCK, file))
+        };
+        (0..BLOCKS).find_map(claim).expect("a block of ports that no other process has")
+    });
+    let ports = std::iter::repeat_with(|| TAKEN.fetch_add(1, Ordering::Relaxed));
+    ports
+        .take_while(|taken| *taken < PORTS_IN_BLOCK)
+        .map(|taken| BLOCK.0 + taken)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a port of the block that is free")
 }
 
 impl Ensemble {
     /// Members from 1 to `size`, none of which runs yet.
     pub fn new(size: u64) -> Self {
-        // Held all at once, so that they differ.
-        let ports: Vec<TcpListener> = (0..size).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let addresses = (1..=size)
-            .zip(&ports)
-            .map(|(member, port)| (MemberId::new(member), port.local_addr().unwrap().to_string()))
-            .collect();
+        let addresses =
+            (1..=size).map(|member| (MemberId::new(member), format!("127.0.0.1:{}", port()))).collect();
         Self {
             dir: tempfile::tempdir().unwrap(),
             addresses,
+            observers: BTreeSet::new(),
+            strangers: BTreeSet::new(),
             retention: Retention::default(),
             tick: Duration::from_secs(2),
+            timing: BRISK,
+            rules: Rules::default(),
+            reaping: Reaping::default(),
+            boot: 1,
             members: BTreeMap::new(),
             connections: 0,
         }
     }
 
-    pub async fn start(&mut self, member: u64) {
+    /// Has members that are started from now on believe that one of the others is where a member of another ensemble is.
+    pub fn misdirect(&mut self, member: u64, elsewhere: &Self) {
         let id = MemberId::new(member);
-        let dir = self.dir.path().join(member.to_string());
-        let config = Config {
+        self.addresses.insert(id, elsewhere.addresses[&id].clone());
+    }
+
+    /// Where a member keeps everything.
+    pub fn directory(&self, member: u64) -> std::path::PathBuf {
+        self.dir.path().join(member.to_string())
+    }
+
+    pub async fn start(&mut self, member: u64) {
+        self.try_start(member).await.unwrap();
+    }
+
+    pub async fn try_start(&mut self, member: u64) -> Result<(), consensus::Fault> {
+        let config = self.config(member);
+        let (sender, heard) = mpsc::unbounded_channel();
+        let ear = Arc::new(Ear { heard: sender, replaced: AtomicU64::new(0) });
+        let consensus = Consensus::start(config, ear.clone()).await?;
+        self.members.insert(member, Running { consensus, ear, heard });
+        Ok(())
+    }
+
+    /// What a member is started with.
+    pub fn config(&self, member: u64) -> Config {
+        let id = MemberId::new(member);
+        let dir = self.directory(member);
+        let mut known = self.addresses.clone();
+        known.retain(|other, _| *other == id || !self.strangers.contains(&other.get()));
+        let (observers, members) = known.into_iter().partition(|(id, _)| self.observers.contains(&id.get()));
+        let lines = self.addresses.keys().filter(|other| !self.strangers.contains(&other.get()));
+        let lines = lines.map(|other| self.line(other.get())).collect();
+        Config {
             member: id,
-            boot: 1,
-            members: self.addresses.clone(),
+            boot: self.boot,
+            members,
+            observers,
             listen: (self.addresses.len() > 1).then(|| self.addresses[&id].clone()),
             data_dir: dir.clone(),
             log_dir: dir,
-            // Slower than the default: the machine may be busy with other tests.
-            timing: Timing {
-                heartbeat: Duration::from_millis(100),
-                election_min: Duration::from_millis(300),
-                election_max: Duration::from_millis(600),
-            },
+            timing: self.timing,
             tick: self.tick,
             retention: self.retention,
+            ensemble: (self.addresses.len() > 1).then_some(Description { lines, is_certain: true }),
             sync_delay: Duration::ZERO,
-        };
-        let (sender, heard) = mpsc::unbounded_channel();
-        let ear = Arc::new(Ear { heard: sender, replaced: AtomicU64::new(0) });
-        let consensus = Consensus::start(config, ear.clone()).await.unwrap();
-        self.members.insert(member, Running { consensus, ear, heard });
+            rules: self.rules,
+            reaping: self.reaping,
+        }
+    }
+
+    /// One more member, which is in nobody's file but its own.
+    pub fn add(&mut self) -> u64 {
+        let member = self.addresses.len() as u64 + 1;
+        self.addresses.insert(MemberId::new(member), format!("127.0.0.1:{}", port()));
+        self.strangers.insert(member);
+        member
+    }
+
+    /// A member is to be found somewhere else, when it is started the next time.
+    pub fn move_away(&mut self, member: u64) {
+        self.addresses.insert(MemberId::new(member), format!("127.0.0.1:{}", port()));
+    }
+
+    /// A member's line, as files and clients have it.
+    pub fn line(&self, member: u64) -> String {
+        let role = if self.observers.contains(&member) { "observer" } else { "participant" };
+        self.line_as(member, role)
+    }
+
+    /// The same, with another role.
+    pub fn line_as(&self, member: u64, role: &str) -> String {
+        let address = &self.addresses[&MemberId::new(member)];
+        // Nobody listens at the port for elections, nor at that for clients.
+        format!("server.{member}={address}:{member}:{role};127.0.0.1:{}", 100 + member)
     }
 
     pub async fn start_all(&mut self) {
@@ -150,6 +256,20 @@ impl Ensemble {
                 }
             }
             assert!(start.elapsed() < PATIENCE, "nobody leads");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until one of the members leads and has this status. Who it is may change meanwhile.
+    pub async fn led(&self, what: &str, is: impl Fn(&Status) -> bool) {
+        let start = Instant::now();
+        let leads = |running: &Running| {
+            let status = running.consensus.status();
+            let status = status.borrow();
+            status.role == Role::Leader && is(&status)
+        };
+        while !self.members.values().any(leads) {
+            assert!(start.elapsed() < PATIENCE, "no leader is {what}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -207,7 +327,7 @@ impl Ensemble {
 
     fn connection(&mut self, member: u64) -> Home {
         self.connections += 1;
-        Home { member: MemberId::new(member), boot: 1, connection: self.connections }
+        Home { member: MemberId::new(member), boot: self.boot, connection: self.connections }
     }
 
     /// Proposes to create a znode, and does not wait.
@@ -233,6 +353,49 @@ impl Ensemble {
                 {
                     result.unwrap();
                     return;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Asks for other members, and waits for the answer: their text, without its version.
+    pub async fn reconfigure(
+        &mut self,
+        client: &mut Client,
+        joining: Option<&str>,
+        leaving: Option<&str>,
+    ) -> Result<String, Code> {
+        client.seq = client.seq.next();
+        let mut body = Vec::new();
+        for list in [joining, leaving, None] {
+            match list {
+                Some(list) => text(&mut body, list),
+                None => body.extend_from_slice(&(-1_i32).to_be_bytes()),
+            }
+        }
+        body.extend_from_slice(&(-1_i64).to_be_bytes());
+        let running = self.member(client.member);
+        running.consensus.propose(Proposal::Write {
+            session: client.session,
+            attachment: client.attachment,
+            seq: client.seq,
+            identities: vec![Id::new("super", "")],
+            op: OpCode::Reconfig,
+            body: body.into(),
+        });
+        loop {
+            match self.member(client.member).hear().await {
+                Verdict::Answered { session, seq, result, .. }
+                    if (session, seq) == (client.session, client.seq) =>
+                {
+                    return result.map(|reply| match reply {
+                        Reply::Data(Some(data), _) => {
+                            let text = String::from_utf8(data.to_vec()).unwrap();
+                            text.rsplit_once('\n').unwrap().0.to_owned()
+                        }
+                        reply => panic!("not a text: {reply:?}"),
+                    });
                 }
                 _ => {}
             }
@@ -279,10 +442,6 @@ pub struct Client {
 /// What a client's `create` carries: path, data, one open ACL, persistent.
 fn create_body(path: &str) -> Bytes {
     let mut body = Vec::new();
-    let text = |body: &mut Vec<u8>, text: &str| {
-        body.extend_from_slice(&i32::try_from(text.len()).unwrap().to_be_bytes());
-        body.extend_from_slice(text.as_bytes());
-    };
     text(&mut body, path);
     text(&mut body, "some data");
     body.extend_from_slice(&1_i32.to_be_bytes());
@@ -291,4 +450,9 @@ fn create_body(path: &str) -> Bytes {
     text(&mut body, "anyone");
     body.extend_from_slice(&0_i32.to_be_bytes());
     body.into()
+}
+
+fn text(body: &mut Vec<u8>, text: &str) {
+    body.extend_from_slice(&i32::try_from(text.len()).unwrap().to_be_bytes());
+    body.extend_from_slice(text.as_bytes());
 }

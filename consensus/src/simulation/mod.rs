@@ -1,0 +1,26 @@
+//! A whole ensemble in one thread and in simulated time, by a seed: the real machine, log, elections, forwarding, expiry
+//! and snapshots, over a network and disks that are simulated, and with faults of every kind.
+//!
+//! A seed is one such ensemble: three to five voters and perhaps an observer begin, two to five clients write; for up to four
+//! seconds there is harm, of the kinds that the seed draws, every few hundred milliseconds, and in one seed of three members
+//! are added, removed, promoted and demoted meanwhile; then all faults end, everybody must serve within a bound, and all is
+//! compared. That takes some six simulated seconds. The same seed gives the same run.
+//!
+//! Of the bugs that can be put in (`runtime::bugs`) those that are listed in the tests are found within so many seeds.
+//!
+//! What it must never come to is what `Witness` sees at every write and apply, and what the clients know of themselves.
+mod ear;
+mod words;
+
+mod world;
+
+mod talk;
+
+mod client;
+mod operator;
+mod storm;
+
+mod run;
+
+#[cfg(test)]
+mod tests;
