@@ -20,6 +20,8 @@ if [ "${1:-build}" = test ]; then
     # The runtime comes with it.
     need default-jdk-headless command -v javac
     need python3-venv has_venv
+    # The C client: its headers and its library.
+    need libzookeeper-mt-dev test -e /usr/include/zookeeper/zookeeper.h
 fi
 
 [ ${#missing[@]} -gt 0 ] || exit 0

@@ -51,6 +51,8 @@ pub(crate) enum Delivery {
         /// Which one.
         number: u64,
     },
+    /// The change of members that the client has asked for is under way.
+    Reconfiguring,
     /// What the client had set over an earlier connection became known only now.
     Late(Box<SetWatches>),
     /// The world was replaced by a snapshot, which has this write next: what was asked for before it has been done, or
@@ -62,6 +64,17 @@ pub(crate) enum Delivery {
 }
 
 impl Delivery {
+    /// Bytes that it is reckoned to take.
+    pub(crate) fn reckoned_bytes(&self) -> usize {
+        match self {
+            Self::Answer { result: Ok(reply), .. } | Self::Written { result: Ok(reply), .. } => {
+                reply.reckoned_bytes()
+            }
+            Self::CaughtUp { frames, .. } => frames.len(),
+            _ => 0,
+        }
+    }
+
     /// These notifications, if there are any.
     pub(crate) fn caught_up(events: &[Event]) -> Option<Self> {
         let mut frames = BytesMut::new();
@@ -83,6 +96,8 @@ pub(crate) struct Welcome {
     pub(crate) password: [u8; machine::command::PASSWORD_BYTES],
     /// The timeout that was agreed on, in milliseconds.
     pub(crate) timeout_ms: u32,
+    /// Whether only this member knows the session, and its client may only read.
+    pub(crate) read_only: bool,
 }
 
 impl Welcome {
@@ -93,6 +108,7 @@ impl Welcome {
             attachment: session.attachment,
             password: session.password,
             timeout_ms: session.timeout_ms,
+            read_only: false,
         }
     }
 }
@@ -112,12 +128,27 @@ pub(crate) enum Reason {
     /// Credentials were not accepted.
     #[error("credentials were not accepted")]
     AuthFailed,
+    /// The client asked for what only ZooKeeper's members ask of each other.
+    #[error("client asked for an operation that is not for clients")]
+    Forbidden,
+    /// Credentials were for another ensemble.
+    #[error("client looks for another ensemble")]
+    OtherEnsemble,
+    /// Something was asked for before the client had proved who it is.
+    #[error("client must authenticate first")]
+    AuthRequired,
     /// More waits for the client than it may leave unread.
     #[error("client reads too slowly")]
     SlowReader,
     /// No leader can be reached.
     #[error("member has not served for too long")]
     NotServing,
+    /// Reads are all that is served, and the client has said that they are enough for it.
+    #[error("member serves nothing but reads from now on")]
+    ReadOnly,
+    /// The client may only read, and there is a leader again.
+    #[error("member serves more than reads again")]
+    Writable,
     /// The world was replaced by a snapshot.
     #[error("world was replaced by a snapshot that has the outcome of a request")]
     Replaced,

@@ -1,25 +1,29 @@
 //! Builds the parts of a member, joins them, and ends them.
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use anyhow::Context;
 use axum::Router;
 use consensus::Consensus;
 use proto::limits::{FAREWELL_WAIT_MAX, LISTINGS_AT_ONCE_MAX, SHUTDOWN_WAIT_MAX};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{Port, Source, admin_routes, metrics_routes};
-use crate::client::{Listening, Member};
+use crate::admin::{Port, Source, TRACE_MASK, admin_routes, metrics_routes};
+use crate::client::{Listening, Load, Member};
 use crate::config::{AdminConfig, Config, Listen};
 use crate::mailbox::Reason;
 use crate::metrics::Metrics;
 use crate::observer::Observer;
-use crate::serving;
+use crate::quota::QuotaLog;
+use crate::reign::Reign;
+use crate::serving::{Serving, Watchman};
 use crate::session::Registry;
 use crate::stats::Stats;
+use crate::tls::Tls;
 use crate::watch::Watches;
 
 /// A member that runs.
@@ -37,41 +41,80 @@ impl Server {
     /// What is wrong with an address or with what is on disk.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let listen = &config.client_listen;
-        let listening = Listening::bind(listen, config.clients.backlog)
+        let backlog = config.clients.backlog;
+        let mut listening = Listening::bind(listen, backlog)
             .await
             .with_context(|| format!("listen to clients at {} port {}", listen.host, listen.port))?;
         let clients = listening.address().context("learn the address of the clients' port")?;
 
+        let mut doors = Vec::new();
+        if let Some(config) = &config.tls {
+            let tls = Arc::new(Tls::load(config).context("prepare TLS")?);
+            if config.unified {
+                listening = listening.unified(tls.clone());
+            }
+            if let Some(listen) = &config.listen {
+                let secured = Listening::bind(listen, backlog).await.with_context(|| {
+                    format!("listen to clients that speak TLS at {} port {}", listen.host, listen.port)
+                })?;
+                let address = secured.address().context("learn the address of the clients' TLS port")?;
+                doors.push((secured.secured(tls), address));
+            }
+        }
+        doors.push((listening, clients));
+
         let metrics = Arc::new(Metrics::default());
         let watches = Arc::new(Watches::new(metrics.clone()));
         let registry = Arc::new(Registry::new(config.member, config.consensus.boot));
-        let observer = Observer { watches: watches.clone(), registry: registry.clone() };
+        let stats = Arc::new(Stats::new());
+        let observer = Observer {
+            watches: watches.clone(),
+            registry: registry.clone(),
+            quotas: QuotaLog::default(),
+            stats: stats.clone(),
+            slow_sync: config.slow_sync,
+        };
         let consensus = Consensus::start(config.consensus.clone(), Arc::new(observer))
             .await
             .context("start this member's part in the ensemble")?;
 
         let tasks = TaskTracker::new();
-        let timeout_min = config.session.timeout_min;
-        let watching = serving::watch_over(consensus.status(), registry.clone(), timeout_min);
+        let (say, serving) = watch::channel(Serving::No);
+        let watchman = Watchman {
+            registry: registry.clone(),
+            timeout_min: config.session.timeout_min,
+            allows_reads: config.read_only_mode,
+            serving: say,
+        };
+        let watching = watchman.watch(consensus.status());
+        let reign = Arc::new(Reign::default());
+        let measuring = reign.clone().measure(consensus.status(), metrics.clone());
         let ending = CancellationToken::new();
         let member = Arc::new(Member {
+            load: Arc::new(Load::new(config.throttle)),
             config,
             consensus,
             watches,
             registry,
-            stats: Arc::new(Stats::new()),
+            stats,
             metrics,
+            reign: reign.clone(),
+            trace_mask: AtomicI64::new(TRACE_MASK),
+            serving,
             listings: Arc::new(Semaphore::new(LISTINGS_AT_ONCE_MAX)),
+            backed_up: parking_lot::Mutex::default(),
+            digesting: Semaphore::new(1),
             ending: ending.clone(),
         });
         tasks.spawn(async move {
             tokio::select! {
-                () = watching => {}
+                // Neither ends before the ensemble's part does.
+                _ = async { tokio::join!(watching, measuring) } => {}
                 () = ending.cancelled() => {}
             }
         });
         let asked: Arc<dyn Source> = member.clone();
-        if let Some(AdminConfig { listen, commands_url }) = &member.config.admin {
+        if let Some(AdminConfig { listen, commands_url, .. }) = &member.config.admin {
             open_port(
                 "AdminServer",
                 listen,
@@ -84,8 +127,10 @@ impl Server {
         if let Some(listen) = &member.config.metrics {
             open_port("metrics", listen, metrics_routes(asked), &tasks, &member.ending).await;
         }
-        tasks.spawn(listening.accept(member.clone(), tasks.clone()));
-        tracing::info!(address = %clients, "listening to clients");
+        for (listening, address) in doors {
+            tasks.spawn(listening.accept(member.clone(), tasks.clone()));
+            tracing::info!(%address, "listening to clients");
+        }
         Ok(Self { member, clients, tasks })
     }
 
@@ -95,7 +140,7 @@ impl Server {
     }
 
     /// What this member knows of the ensemble, now and whenever it changes.
-    pub fn status(&self) -> tokio::sync::watch::Receiver<consensus::Status> {
+    pub fn status(&self) -> watch::Receiver<consensus::Status> {
         self.member.consensus.status()
     }
 

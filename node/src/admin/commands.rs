@@ -1,273 +1,295 @@
-//! The AdminServer's commands: what each is, and what it answers as JSON (PROTOCOL, section "AdminServer").
+//! The AdminServer's commands: what each is, and whether it may be answered (PROTOCOL, section "AdminServer").
+use consensus::{Compared, Leaderless};
 use serde_json::{Map, Value, json};
 
-use super::numbers::{self, Number, numbers};
-use super::report::{NOT_SERVING, Report, Serving};
-use super::version;
+use super::answers;
+use super::deed::{Credentials, Deed};
+use super::report::{NOT_SERVING, Report};
 use super::watching::Form;
-use crate::config::Config;
+use crate::serving::Serving;
 
 /// A command of the AdminServer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     /// The settings of this member.
     Configuration,
+    /// Begins anew to count what each connection does.
+    ConnectionStatReset,
+    /// Its connections, in full.
+    Connections,
+    /// The digests of all members, which have yet to be asked for: ours alone.
+    Digest,
     /// Bytes of state and log.
     Dirs,
+    /// Sessions and ephemerals.
+    Dump,
     /// The process and its machine.
     Environment,
+    /// The mask of what is traced.
+    GetTraceMask,
+    /// Digests of the world: none are kept.
+    Hash,
+    /// The text of the configuration.
+    InitialConfiguration,
     /// May be written here?
     IsReadOnly,
+    /// When the state on disk was made firm.
+    LastSnapshot,
     /// Who leads.
     Leader,
     /// Numbers for monitoring.
     Monitor,
+    /// Begins anew to count what observers do: there are none.
+    ObserverStatReset,
+    /// Members that do not vote.
+    Observers,
+    /// Takes a backup: not served while the member runs.
+    Restore,
     /// Is the process there?
     Ruok,
     /// What this member is and does.
     ServerStats,
-    /// The same, with its connections.
+    /// Sets the mask of what is traced.
+    SetTraceMask,
+    /// Gives a backup.
+    Snapshot,
+    /// Begins anew to count what all connections do.
+    StatReset,
+    /// What it is and does, with its connections.
     Stats,
+    /// What Java calls the properties of the system.
+    SystemProperties,
+    /// The members.
+    VotingView,
     /// Who waits for what, in one of its forms.
     Watching(Form),
+    /// What part it has in the ensemble.
+    ZabState,
 }
 
-/// All commands, each with its names: the first is the one that it is answered under.
-pub(super) const COMMANDS: [(Command, &[&str]); 12] = [
+/// All commands, each with its names: the first is the one that it is answered under. In the order of these.
+pub(super) const COMMANDS: [(Command, &[&str]); 29] = [
     (Command::Configuration, &["configuration", "conf", "config"]),
+    (Command::ConnectionStatReset, &["connection_stat_reset", "crst"]),
+    (Command::Connections, &["connections", "cons"]),
+    (Command::Digest, &["digest"]),
     (Command::Dirs, &["dirs"]),
+    (Command::Dump, &["dump"]),
     (Command::Environment, &["environment", "env", "envi"]),
+    (Command::GetTraceMask, &["get_trace_mask", "gtmk"]),
+    (Command::Hash, &["hash"]),
+    (Command::InitialConfiguration, &["initial_configuration", "icfg"]),
     (Command::IsReadOnly, &["is_read_only", "isro"]),
+    (Command::LastSnapshot, &["last_snapshot", "lsnp"]),
     (Command::Leader, &["leader", "lead"]),
     (Command::Monitor, &["monitor", "mntr"]),
+    (Command::ObserverStatReset, &["observer_connection_stat_reset", "orst"]),
+    (Command::Observers, &["observers", "obsr"]),
+    (Command::Restore, &["restore", "rest"]),
     (Command::Ruok, &["ruok"]),
     (Command::ServerStats, &["server_stats", "srvr"]),
+    (Command::SetTraceMask, &["set_trace_mask", "stmk"]),
+    (Command::Snapshot, &["snapshot", "snap"]),
+    (Command::StatReset, &["stat_reset", "srst"]),
     (Command::Stats, &["stats", "stat"]),
+    (Command::SystemProperties, &["system_properties", "sysp"]),
+    (Command::VotingView, &["voting_view"]),
     (Command::Watching(Form::Summary), &["watch_summary", "wchs"]),
     (Command::Watching(Form::BySession), &["watches", "wchc"]),
     (Command::Watching(Form::ByPath), &["watches_by_path", "wchp"]),
+    (Command::ZabState, &["zabstate"]),
 ];
+
+/// Who asks, and how.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Asking<'a> {
+    /// Whether by POST.
+    pub(super) posts: bool,
+    /// What stands behind the `streaming=` of the question.
+    pub(super) streaming: Option<&'a str>,
+    /// What stands behind the `stale=` of the question.
+    pub(super) stale: Option<&'a str>,
+    /// What stands behind the `traceMask=` of the question.
+    pub(super) trace_mask: Option<&'a str>,
+    /// What came of the credentials of the question.
+    pub(super) credentials: Credentials,
+}
 
 /// What a command is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// This, whole.
-    Json(String),
+    /// This, whole, with this status of HTTP.
+    Json(u16, String),
+    /// This, when that has been done.
+    Done(Deed, String),
     /// What all sessions wait for, which has yet to be gathered; with the command's name.
     Watching(&'static str, Form),
+    /// Sessions and ephemerals, which have yet to be gathered; with the command's name.
+    Dump(&'static str),
+    /// What all members have at one place of the log, which they have yet to be asked; with the command's name.
+    Digest(&'static str),
+    /// A backup, whole or only what it would be, which has yet to be made; with the command's name and what is to be done
+    /// without a leader.
+    Snapshot(&'static str, bool, Leaderless),
+    /// It cannot be asked so.
+    WrongMethod,
 }
 
 /// Answers the command of this name. That there is none, or that the member does not serve, is an answer too.
-pub(super) fn answer(name: &str, report: &Report<'_>) -> Answer {
+pub(super) fn answer(name: &str, asking: Asking<'_>, report: &Report<'_>) -> Answer {
     let found = COMMANDS.iter().find(|(_, names)| names.contains(&name));
     let Some((command, [primary, ..])) = found else {
-        return refused(name, &format!("Unknown command: {name}"));
+        return refused(200, name, &format!("Unknown command: {name}"));
     };
-    if report.serving == Serving::No && *command != Command::Environment {
-        return refused(name, NOT_SERVING);
+    // Who has lost the others for good wants what this one has.
+    let is_last_resort = *command == Command::Snapshot && asking.leaderless() == Leaderless::Stale;
+    if report.serving == Serving::No && command.needs_serving() && !is_last_resort {
+        return refused(200, name, NOT_SERVING);
+    }
+    if matches!(command, Command::Snapshot | Command::Restore) {
+        return of_operators(*command, primary, asking, report);
+    }
+    if asking.posts {
+        return Answer::WrongMethod;
     }
     let says = match command {
-        Command::Configuration => configuration(report.config),
+        Command::Watching(form) => return Answer::Watching(primary, *form),
+        Command::Dump => return Answer::Dump(primary),
+        Command::Digest => return Answer::Digest(primary),
+        Command::ConnectionStatReset => {
+            return Answer::Done(Deed::ResetConnections, told(primary, json!({})));
+        }
+        Command::StatReset => return Answer::Done(Deed::ResetStats, told(primary, json!({}))),
+        Command::SetTraceMask => return set_trace_mask(primary, asking.trace_mask),
+        Command::Leader if report.config.standalone => {
+            return refused(200, primary, "server is not initialized");
+        }
+        Command::ObserverStatReset | Command::Ruok | Command::Snapshot | Command::Restore => json!({}),
+        Command::Configuration => answers::configuration(report.config),
+        Command::Connections => answers::connections(report),
         Command::Dirs => {
             json!({ "datadir_size": report.host.data_bytes, "logdir_size": report.host.log_bytes })
         }
-        Command::Environment => environment(report),
+        Command::Environment => answers::environment(report),
+        Command::GetTraceMask => json!({ "tracemask": report.trace_mask }),
+        Command::Hash => json!({ "digests": [] }),
+        Command::InitialConfiguration => json!({ "initial_configuration": report.config.text }),
         Command::IsReadOnly => json!({ "read_only": report.serving == Serving::ReadOnly }),
-        Command::Leader => leader(report),
-        Command::Monitor => monitor(report),
-        Command::Ruok => json!({}),
-        Command::ServerStats => server_stats(report),
-        Command::Stats => stats(report),
-        Command::Watching(form) => return Answer::Watching(primary, *form),
+        Command::LastSnapshot => answers::last_snapshot(report),
+        Command::Leader => answers::leader(report),
+        Command::Monitor => answers::monitor(report),
+        Command::Observers => json!({ "synced_observers": report.status.observers_in_step, "observers": [] }),
+        Command::ServerStats => answers::server_stats(report),
+        Command::Stats => answers::stats(report),
+        Command::SystemProperties => answers::system_properties(report),
+        Command::VotingView => answers::voting_view(report),
+        Command::ZabState => answers::zab_state(report),
     };
-    told(primary, Value::Null, says)
+    Answer::Json(200, told(primary, says))
 }
 
 /// Links to all commands.
 pub(super) fn links(commands_url: &str) -> String {
-    let link = |name: &str| format!("<a href=\"{commands_url}/{name}\">{name}</a><br/>\n");
+    let link = |name: &str| format!("<a href=\"{commands_url}/{name}\">{name}</a>\n<br/>\n");
     COMMANDS.iter().filter_map(|(_, names)| names.first()).map(|name| link(name)).collect()
 }
 
-fn refused(name: &str, error: &str) -> Answer {
-    told(name, Value::from(error), json!({}))
+/// What came of asking all members for their digests.
+pub(super) fn digests(command: &str, asked: Result<Vec<Compared>, String>) -> String {
+    let members = match asked {
+        Ok(members) => members,
+        Err(error) => return put(command, Value::from(error), json!({})),
+    };
+    let found = |compared: &Compared| match &compared.found {
+        Ok(found) => json!({
+            "member": compared.member.get(),
+            "term": found.term,
+            "index": found.index,
+            "zxid": found.zxid.to_string(),
+            "digest": format!("{:016x}", found.digest),
+            "records": found.records,
+        }),
+        Err(error) => json!({ "member": compared.member.get(), "error": error }),
+    };
+    told(command, json!({ "members": members.iter().map(found).collect::<Vec<_>>() }))
 }
 
-fn told(command: &str, error: Value, says: Value) -> Answer {
+/// What a command answers, when all is well.
+pub(super) fn told(command: &str, says: Value) -> String {
+    put(command, Value::Null, says)
+}
+
+impl Command {
+    const fn needs_serving(self) -> bool {
+        !matches!(
+            self,
+            Self::Environment
+                | Self::GetTraceMask
+                | Self::Monitor
+                | Self::SetTraceMask
+                | Self::SystemProperties
+                | Self::ZabState
+        )
+    }
+}
+
+/// What only those may ask who may do everything at the root.
+fn of_operators(command: Command, name: &'static str, asking: Asking<'_>, report: &Report<'_>) -> Answer {
+    match asking.credentials {
+        Credentials::None => refused(401, name, "Auth info is missing for the command"),
+        Credentials::Wrong => refused(401, name, "Not authenticated"),
+        Credentials::NotEnough => refused(403, name, "Not authorized"),
+        Credentials::Enough if asking.posts != (command == Command::Restore) => Answer::WrongMethod,
+        Credentials::Enough if command == Command::Restore => {
+            refused(503, name, "disabled: stop the members and use `corral restore`")
+        }
+        Credentials::Enough if !report.config.admin.as_ref().is_some_and(|admin| admin.gives_snapshots) => {
+            refused(503, name, "disabled: admin.snapshot.enabled=false")
+        }
+        Credentials::Enough => {
+            Answer::Snapshot(name, asking.streaming.is_none_or(is_true), asking.leaderless())
+        }
+    }
+}
+
+impl Asking<'_> {
+    /// What is to be done if there is no leader.
+    fn leaderless(self) -> Leaderless {
+        if self.stale.is_some_and(is_true) { Leaderless::Stale } else { Leaderless::Refused }
+    }
+}
+
+fn is_true(text: &str) -> bool {
+    text.eq_ignore_ascii_case("true")
+}
+
+fn set_trace_mask(name: &str, mask: Option<&str>) -> Answer {
+    let missing = "setTraceMask requires long traceMask argument";
+    let Some(text) = mask else { return refused(200, name, missing) };
+    match text.parse() {
+        Ok(mask) => Answer::Done(Deed::SetTraceMask(mask), told(name, json!({ "tracemask": mask }))),
+        Err(_) => refused(200, name, &format!("{missing}, got {text}")),
+    }
+}
+
+fn refused(status: u16, name: &str, error: &str) -> Answer {
+    Answer::Json(status, failed(name, error))
+}
+
+/// What a command answers that cannot be done.
+pub(super) fn failed(command: &str, error: &str) -> String {
+    put(command, Value::from(error), json!({}))
+}
+
+fn put(command: &str, error: Value, says: Value) -> String {
     let mut answer = match says {
         Value::Object(says) => says,
         _ => Map::new(),
     };
     answer.insert("command".to_owned(), Value::from(command));
     answer.insert("error".to_owned(), error);
-    Answer::Json(format!("{:#}\n", Value::Object(answer)))
-}
-
-fn configuration(config: &Config) -> Value {
-    json!({
-        "client_port": config.client_listen.port,
-        "data_dir": config.consensus.data_dir.display().to_string(),
-        "data_log_dir": config.consensus.log_dir.display().to_string(),
-        "tick_time": millis(config.session.tick),
-        "max_client_cnxns": config.clients.per_address,
-        "min_session_timeout": millis(config.session.timeout_min),
-        "max_session_timeout": millis(config.session.timeout_max),
-        "server_id": config.member.get(),
-        "client_port_listen_backlog": config.clients.backlog,
-    })
-}
-
-fn environment(report: &Report<'_>) -> Value {
-    super::text::environment(report).into_iter().map(|(key, value)| (key, Value::from(value))).collect()
-}
-
-fn leader(report: &Report<'_>) -> Value {
-    let status = &report.status;
-    let Some(leader) = status.leader else { return json!({ "is_leader": false }) };
-    // Host and port, as its server line gives them; alone it has neither.
-    let host = status.members.get(&leader).and_then(|(address, _)| address.rsplit_once(':'));
-    json!({
-        "is_leader": leader == report.config.member,
-        "leader_id": leader.get(),
-        "leader_ip": host.map_or("", |(host, _)| host),
-    })
-}
-
-fn monitor(report: &Report<'_>) -> Value {
-    let mut says = Map::new();
-    says.insert("version".to_owned(), Value::from(version::long()));
-    says.insert("server_state".to_owned(), Value::from(report.mode()));
-    says.extend(report.peer_state().map(|state| ("peer_state".to_owned(), Value::from(state))));
-    for Number { name, value, .. } in numbers(report) {
-        let value = match value {
-            numbers::Value::Whole(whole) => Value::from(whole),
-            numbers::Value::Float(float) => Value::from(float),
-        };
-        says.insert(name.to_owned(), value);
-    }
-    says.extend(report.own.iter().map(|(name, value)| (name.clone(), Value::from(*value))));
-    Value::Object(says)
-}
-
-fn server_stats(report: &Report<'_>) -> Value {
-    let mut says = json!({
-        "version": version::long(),
-        "read_only": report.serving == Serving::ReadOnly,
-        "server_stats": {
-            "packets_sent": report.sent,
-            "packets_received": report.received,
-            "min_latency": report.latency.min,
-            "avg_latency": report.latency.average,
-            "max_latency": report.latency.max,
-            "outstanding_requests": report.outstanding,
-            "last_processed_zxid": report.zxid.get(),
-            "data_dir_size": report.host.data_bytes,
-            "log_dir_size": report.host.log_bytes,
-            "server_state": report.mode(),
-            "num_alive_client_connections": report.connections.len(),
-            "uptime": millis(report.uptime),
-            "provider_null": false,
-        },
-        "node_count": report.census.znodes,
-    });
-    if report.leads() {
-        let [last, min, max] = report.proposal_sizes();
-        says["proposal_stats"] =
-            json!({ "last_buffer_size": last, "min_buffer_size": min, "max_buffer_size": max });
-    }
-    says
-}
-
-fn stats(report: &Report<'_>) -> Value {
-    let mut says = server_stats(report);
-    let connections: Vec<Value> = report
-        .connections
-        .iter()
-        .map(|connection| {
-            json!({
-                "remote_socket_address": connection.address.to_string(),
-                // Ours always wait for requests.
-                "interest_ops": 1,
-                "outstanding_requests": connection.queued,
-                "packets_received": connection.received,
-                "packets_sent": connection.sent,
-            })
-        })
-        .collect();
-    says["connections"] = Value::from(connections);
-    says["secure_connections"] = json!([]);
-    says
-}
-
-fn millis(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    format!("{:#}\n", Value::Object(answer))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::admin::example::{ensemble, report};
-    use consensus::Role;
-
-    #[track_caller]
-    fn ask(name: &str, report: &Report<'_>) -> String {
-        match answer(name, report) {
-            Answer::Json(text) => text.replace(&version::long(), "3.9.5-corral-x.y.z, built on a day"),
-            Answer::Watching(name, _) => panic!("{name} has yet to be gathered"),
-        }
-    }
-
-    #[test]
-    fn the_answers_of_a_leader_read_well() {
-        let config = ensemble();
-        let report = report(&config, Role::Leader);
-        for name in
-            ["configuration", "dirs", "environment", "is_read_only", "leader", "monitor", "ruok", "stats"]
-        {
-            insta::assert_snapshot!(name, ask(name, &report));
-        }
-    }
-
-    #[test]
-    fn every_name_is_one_of_one_command_and_answered_under_the_first() {
-        let config = ensemble();
-        let report = report(&config, Role::Follower);
-        for (command, names) in COMMANDS {
-            for name in names {
-                assert_eq!(COMMANDS.iter().filter(|(_, others)| others.contains(name)).count(), 1, "{name}");
-                match answer(name, &report) {
-                    Answer::Json(text) => {
-                        let answer: Value = serde_json::from_str(&text).expect("JSON");
-                        assert_eq!((&answer["command"], &answer["error"]), (&json!(names[0]), &Value::Null));
-                    }
-                    Answer::Watching(primary, form) => {
-                        assert_eq!((primary, Command::Watching(form)), (names[0], command));
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_answered_is_said() {
-        let config = ensemble();
-        let serving = report(&config, Role::Follower);
-        assert_eq!(
-            ask("wchx", &serving),
-            "{\n  \"command\": \"wchx\",\n  \"error\": \"Unknown command: wchx\"\n}\n"
-        );
-        let silent = Report { serving: Serving::No, ..report(&config, Role::Looking) };
-        for name in ["srvr", "wchs", "ruok"] {
-            let answer: Value = serde_json::from_str(&ask(name, &silent)).expect("JSON");
-            assert_eq!(answer, json!({ "command": name, "error": NOT_SERVING }));
-        }
-        assert!(ask("env", &silent).contains("\"error\": null"));
-    }
-
-    #[test]
-    fn links_lead_to_commands() {
-        let links = links("/commands");
-        assert_eq!(links.lines().count(), COMMANDS.len());
-        assert!(links.contains("<a href=\"/commands/watches\">watches</a><br/>\n"), "{links}");
-    }
-}
+mod tests;

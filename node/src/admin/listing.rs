@@ -1,10 +1,10 @@
-//! Answers that tell all watches of the ensemble: gathered aside, made while they are sent, few at a time.
+//! Answers that tell all watches or sessions of the ensemble: gathered aside, made while they are sent, few at a time.
 use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::source::Source;
-use super::watching::{Pieces, Watching};
+use super::watching::Pieces;
 
 /// Such an answer, piece by piece. When it is dropped, somebody else may ask.
 pub(crate) struct Listing {
@@ -24,10 +24,10 @@ impl Iterator for Listing {
 /// a second.
 pub(crate) async fn gather<F>(source: Arc<dyn Source>, form: F) -> Listing
 where
-    F: FnOnce(Watching) -> Pieces + Send + 'static,
+    F: FnOnce(&dyn Source) -> Pieces + Send + 'static,
 {
     let place = source.listings().clone().acquire_owned().await.ok();
-    let pieces = tokio::task::spawn_blocking(move || form(Watching::gather(|look| source.look(look)))).await;
+    let pieces = tokio::task::spawn_blocking(move || form(&*source)).await;
     // The thread is lost only when the process ends.
     Listing { pieces: pieces.unwrap_or_else(|_| Box::new(std::iter::empty())), _place: place }
 }

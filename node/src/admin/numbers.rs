@@ -2,7 +2,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::report::{Latency, Report};
+use super::report::{Latency, Report, last_min_max};
 
 /// One number.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,8 +56,18 @@ pub(super) fn numbers(report: &Report<'_>) -> Vec<Number> {
     put("max_file_descriptor_count", whole(host.max_files), "Files and sockets that may be open");
     put("uptime", millis(report.uptime), "Milliseconds since the process started");
     put("global_sessions", count(census.sessions), "Sessions of the ensemble");
-    put("local_sessions", Value::Whole(0), "Sessions that only this member knows: there are none");
-    put("connection_drop_probability", Value::Float(0.0), "Share of connections dropped: none are");
+    put(
+        "local_sessions",
+        count(report.local_sessions),
+        "Sessions that only this member knows, and may only read",
+    );
+    let help = "The chance of a client to be turned away, from 0 to 1";
+    put("connection_drop_probability", Value::Float(report.drop_chance), help);
+    let [last, min, max] = last_min_max(report.replies);
+    put("last_client_response_size", Value::Whole(last), "Bytes of the newest answer, -1 for none");
+    put("max_client_response_size", Value::Whole(max), "Bytes of the largest answer, -1 for none");
+    put("min_client_response_size", Value::Whole(min), "Bytes of the smallest answer, -1 for none");
+    put("outstanding_tls_handshake", Value::Whole(0), "TLS handshakes that are under way");
     let members = &report.status.members;
     if !report.config.standalone {
         let voters = members.values().filter(|(_, votes)| *votes).count();
@@ -69,12 +79,13 @@ pub(super) fn numbers(report: &Report<'_>) -> Vec<Number> {
         // The name of `learners` before 3.6; dashboards use both.
         put("followers", count(learners), "The same under the name that it had before");
         put("synced_followers", count(report.status.followers_in_step), "Followers that are in step");
-        put("synced_observers", Value::Whole(0), "Members without a vote that are in step");
+        let observers = report.status.observers_in_step;
+        put("synced_observers", count(observers), "Members without a vote that are in step");
         put("synced_non_voting_followers", Value::Whole(0), "Followers without a vote that are in step");
         put("pending_syncs", Value::Whole(0), "Syncs that wait for the leader");
         let uptime = report.leader_uptime.unwrap_or(Duration::ZERO);
         put("leader_uptime", millis(uptime), "Milliseconds since this member leads");
-        let [last, min, max] = report.proposal_sizes();
+        let [last, min, max] = last_min_max(report.proposals);
         put("last_proposal_size", Value::Whole(last), "Bytes of the newest proposal, -1 for none");
         put("max_proposal_size", Value::Whole(max), "Bytes of the largest proposal, -1 for none");
         put("min_proposal_size", Value::Whole(min), "Bytes of the smallest proposal, -1 for none");

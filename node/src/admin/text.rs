@@ -3,9 +3,14 @@
 //! Tools read these texts: names, order and separators are theirs, not ours (PROTOCOL, section "Four-letter words").
 use std::fmt::{Display, Write as _};
 
-use super::numbers::{Number, Value, numbers};
-use super::report::{Latency, Report, Serving};
+use proto::Zxid;
+
+use super::flat::flat;
+use super::numbers::Value;
+use super::report::{Latency, Report, last_min_max};
 use super::version;
+use crate::serving::Serving;
+use crate::stats::Line;
 
 /// What Java's servers say of a property that is not there.
 const NOT_THERE: &str = "<NA>";
@@ -19,11 +24,45 @@ pub(super) fn srvr(report: &Report<'_>) -> String {
 pub(super) fn stat(report: &Report<'_>) -> String {
     let mut clients = String::new();
     for connection in &report.connections {
-        let super::Connection { address, queued, received, sent } = connection;
-        // The number in brackets says what the socket waits for; ours always wait for requests.
-        line(&mut clients, format_args!(" /{address}[1](queued={queued},recved={received},sent={sent})"));
+        line(&mut clients, format_args!("{})", brief(connection)));
     }
     format!("Zookeeper version: {}\nClients:\n{clients}\n{}", version::long(), state(report))
+}
+
+/// All connections with what their sessions do.
+pub(super) fn cons(report: &Report<'_>) -> String {
+    let mut text = String::new();
+    for connection in &report.connections {
+        let Some(session) = &connection.session else {
+            line(&mut text, format_args!("{})", brief(connection)));
+            continue;
+        };
+        let [last, min, mean, max] = session.latency_ms;
+        let cxid = session.last_cxid.map_or(String::new(), |cxid| format!(",lcxid={cxid:#x}"));
+        line(
+            &mut text,
+            format_args!(
+                "{},sid={},lop={},est={},to={}{cxid},lzxid={:#x},lresp={},llat={last},minlat={min},avglat={mean},\
+                 maxlat={max})",
+                brief(connection),
+                session.id,
+                session.last_op,
+                connection.established_ms,
+                session.timeout_ms,
+                session.last_zxid.map_or(-1, Zxid::to_wire),
+                session.last_response_ms,
+            ),
+        );
+    }
+    text + "\n"
+}
+
+/// What begins the line of a connection. The number in brackets says what its socket waits for: ours always wait for
+/// requests, but for those that asked a word.
+fn brief(connection: &Line) -> String {
+    let Line { address, queued, received, sent, .. } = connection;
+    let waits_for = u8::from(!connection.is_word);
+    format!(" /{address}[{waits_for}](queued={queued},recved={received},sent={sent}")
 }
 
 fn state(report: &Report<'_>) -> String {
@@ -41,7 +80,7 @@ fn state(report: &Report<'_>) -> String {
     line(&mut text, format_args!("Mode: {}", report.mode()));
     line(&mut text, format_args!("Node count: {}", report.census.znodes));
     if report.leads() {
-        let [last, min, max] = report.proposal_sizes();
+        let [last, min, max] = last_min_max(report.proposals);
         line(&mut text, format_args!("Proposal sizes last/min/max: {last}/{min}/{max}"));
     }
     text
@@ -56,11 +95,8 @@ pub(super) fn mntr(report: &Report<'_>) -> String {
     if let Some(state) = report.peer_state() {
         put("peer_state", &state);
     }
-    for Number { name, value, .. } in numbers(report) {
-        put(name, &value);
-    }
-    for (name, value) in &report.own {
-        put(name, value);
+    for (name, value) in flat(report) {
+        put(&name, &value);
     }
     text
 }
@@ -71,7 +107,8 @@ pub(super) fn conf(report: &Report<'_>) -> String {
     let mut text = String::new();
     let mut put = |key: &str, value: &dyn Display| line(&mut text, format_args!("{key}={value}"));
     put("clientPort", &config.client_listen.port);
-    put("secureClientPort", &-1);
+    let secure = config.tls.as_ref().and_then(|tls| tls.listen.as_ref());
+    put("secureClientPort", &secure.map_or(-1, |listen| i32::from(listen.port)));
     put("dataDir", &config.consensus.data_dir.display());
     put("dataDirSize", &report.host.data_bytes);
     put("dataLogDir", &config.consensus.log_dir.display());
@@ -86,17 +123,17 @@ pub(super) fn conf(report: &Report<'_>) -> String {
     put("initLimit", &ensemble.init_limit);
     put("syncLimit", &ensemble.sync_limit);
     put("electionAlg", &3);
-    let own = ensemble.servers.get(&config.member);
+    let own = report.servers().get(&config.member);
     if let Some(own) = own {
         put("electionPort", &own.address().election_port);
         put("quorumPort", &own.address().peer_port);
     }
     put("peerType", &u8::from(own.is_some_and(|own| own.observer)));
     line(&mut text, "membership: ");
-    for (id, server) in &ensemble.servers {
+    for (id, server) in report.servers() {
         line(&mut text, format_args!("server.{id}={server}"));
     }
-    text.push_str("version=0");
+    let _ = write!(text, "version={:x}", report.members_version);
     text
 }
 
@@ -128,9 +165,9 @@ pub(super) fn environment(report: &Report<'_>) -> Vec<(String, String)> {
         all.push((key.to_owned(), value.clone()));
     }
     for (key, bytes) in [
-        ("jvm.memory.free", host.memory_free_bytes),
-        ("jvm.memory.max", host.memory_max_bytes),
-        ("jvm.memory.total", host.memory_bytes),
+        ("os.memory.free", host.memory_free_bytes),
+        ("os.memory.max", host.memory_max_bytes),
+        ("os.memory.total", host.memory_bytes),
     ] {
         all.push((key.to_owned(), format!("{}MB", bytes >> 20)));
     }

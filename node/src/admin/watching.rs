@@ -11,6 +11,8 @@ use machine::Machine;
 use proto::{MemberId, SessionId, ZnodePath, limits};
 use serde_json::{Value, json};
 
+use super::source::Source;
+
 /// Who waits for what. What bounds it in memory is the table itself: a path is shared with it, and takes 16 bytes here.
 #[derive(Debug, Default)]
 pub(crate) struct Watching {
@@ -74,6 +76,11 @@ impl Watching {
             });
         }
         watching
+    }
+
+    /// The same by way of a [`Source`].
+    pub(crate) fn of(source: &dyn Source) -> Self {
+        Self::gather(|look| source.look(look))
     }
 
     /// As the words `wchs`, `wchc` and `wchp` put it. The first goes on, behind what ZooKeeper says, with a line for
@@ -252,7 +259,7 @@ fn closed(
 }
 
 /// Lines put together, so that each is not sent for itself.
-fn in_pieces(lines: impl Iterator<Item = String> + Send + 'static) -> Pieces {
+pub(super) fn in_pieces(lines: impl Iterator<Item = String> + Send + 'static) -> Pieces {
     let mut lines = lines;
     Box::new(std::iter::from_fn(move || {
         let mut piece = lines.next()?;

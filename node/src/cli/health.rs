@@ -75,6 +75,7 @@ fn judge(word: &str, answer: &str) -> Health {
         ("isro", "null") => Health::DoesNotServe("does not serve"),
         ("isro", "rw") => Health::Serves("serves"),
         ("isro", "ro") => Health::Serves("serves reads"),
+        ("srvr" | "stat", text) if text.contains("\nMode: read-only") => Health::Serves("serves reads"),
         ("srvr" | "stat", text) if text.contains("\nMode: ") => Health::Serves("serves"),
         ("mntr", text) if text.contains("zk_server_state\t") => Health::Serves("serves"),
         ("ruok", "imok") => {
@@ -99,6 +100,8 @@ mod tests {
             judge("srvr", "srvr is not executed because it is not in the whitelist.\n"),
             Health::Unknown
         );
+        let reads = Health::Serves("serves reads");
+        assert_eq!(judge("srvr", "Zookeeper version: 3.9.5\nMode: read-only\n"), reads);
         assert_eq!(judge("isro", "null"), refused);
         assert_eq!(judge("isro", "rw"), serves);
         assert_eq!(judge("mntr", "zk_version\t3\nzk_server_state\tleader\n"), serves);

@@ -34,7 +34,11 @@ pub(super) fn run(zoo_cfg: Option<PathBuf>, until_stdin_ends: bool) -> ExitCode 
         }
     };
     for note in notes {
-        tracing::info!(key = note.key, reason = note.text, "key without effect");
+        if note.is_unknown {
+            tracing::warn!(key = note.key, reason = note.text, "unknown key without effect");
+        } else {
+            tracing::info!(key = note.key, reason = note.text, "key without effect");
+        }
     }
     take_all_file_descriptors();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

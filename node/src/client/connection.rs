@@ -4,176 +4,65 @@
 //! that a client with a deep pipeline does not keep the others of its thread waiting.
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::future::Future;
-use std::net::SocketAddr;
-use std::pin::Pin;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use consensus::{Proposal, Unavailable};
-use proto::jute::frame;
-use proto::jute::{Malformed, connect, request};
+use consensus::Proposal;
+use machine::Machine;
+use proto::jute::{Malformed, frame, request};
 use proto::limits::{
-    CATCH_UP_GRACE, FAREWELL_WAIT_MAX, GREETING_WAIT_MAX, OUTBOX_BYTES_MAX, READS_PER_LOCK_MAX,
+    ANSWER_BYTES_PER_LOCK_MAX, CATCH_UP_GRACE, FAREWELL_WAIT_MAX, OUTBOX_BYTES_MAX, READS_PER_LOCK_MAX,
     SOCKET_READ_BYTES_MAX,
 };
-use proto::request::{Greeting, SetWatches};
-use proto::{Attachment, Code, OpCode, Seq, SessionId, Text};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until, timeout};
+use proto::request::{SetWatches, WatcherType};
+use proto::{Attachment, Code, OpCode, Seq, Text};
+use tokio::io::AsyncReadExt;
+use tokio::time::{Instant, sleep_until};
 
-use super::end::{End, part};
-use super::forgone::Forgone;
-use super::handshake;
+use super::awaited::{Barrier, passed, push, until};
+use super::end::End;
 use super::lane::{Lane, Step};
 use super::member::Member;
-use super::read::{Caller, Named, answer, catch_up, catch_up_late};
+use super::read::{Caller, answer, catch_up, catch_up_late};
 use super::receipts::Receipts;
 use super::reply;
-use crate::auth;
-use crate::mailbox::{Delivery, Mailbox, Reason};
+use super::share::Share;
+use super::wire::Wire;
+use crate::mailbox::{Delivery, Mailbox, Reason, Welcome};
 use crate::session::Seat;
-use crate::stats::Traffic;
-use crate::watch::{Report, Reports};
+use crate::stats::{self, Traffic};
+use crate::watch::Report;
 
 /// Bytes read at once from a client that says little.
 pub(super) const SMALL_READ_BYTES: usize = 4 << 10;
 
-/// Serves a client from its greeting on, of which `inbox` holds the first bytes, to the end of its connection.
-pub(super) async fn serve(
-    member: &Member,
-    mut stream: TcpStream,
-    peer: SocketAddr,
-    mut inbox: BytesMut,
-) -> End {
-    let end = match converse(member, &mut stream, peer, &mut inbox).await {
-        Ok(never) => match never {},
-        Err(end) => end,
-    };
-    if end.is_orderly() {
-        part(stream).await;
-    }
-    end
+/// What a client brings with it out of its greeting.
+pub(super) struct Arrival {
+    pub(super) welcome: Welcome,
+    pub(super) caller: Caller,
+    pub(super) mailbox: Arc<Mailbox>,
+    /// Taken out of the mailbox behind the welcome.
+    pub(super) taken: VecDeque<Delivery>,
+    /// Holds the welcome, encoded.
+    pub(super) outbox: BytesMut,
+    pub(super) traffic: Traffic,
+    pub(super) seat: Seat,
 }
-
-async fn converse(
-    member: &Member,
-    stream: &mut TcpStream,
-    peer: SocketAddr,
-    inbox: &mut BytesMut,
-) -> Result<Infallible, End> {
-    let greeting = tokio::select! {
-        greeting = timeout(GREETING_WAIT_MAX, read_greeting(member, stream, inbox)) => {
-            greeting.map_err(|_| End::NoGreeting)??
-        }
-        () = member.ending.cancelled() => return Err(End::HungUp(Reason::Shutdown)),
-    };
-    let traffic = member.stats.enter(peer);
-    let mailbox = Arc::new(Mailbox::default());
-    let seat = member.registry.seat(mailbox.clone());
-    let address = Text::from(peer.ip().to_canonical().to_string());
-    let mut taken = VecDeque::new();
-
-    // What the client has pipelined behind its greeting stays in the inbox until the session is settled.
-    let settled = handshake::settle(member, seat.home(), &greeting, address.clone(), &mailbox, &mut taken);
-    let settled = async {
-        tokio::select! {
-            settled = timeout(GREETING_WAIT_MAX, settled) => Ok(settled.map_err(|_| End::NoGreeting)??),
-            gone = client_goes(stream, inbox) => Err(gone),
-        }
-    };
-    // Whoever goes without an answer may be welcomed by another member now, and must not lose its session to this one.
-    let settled = settled.await.inspect_err(|_: &End| member.consensus.withdraw(seat.home()))?;
-    let mut outbox = BytesMut::new();
-    handshake::write_answer(&mut outbox, &greeting, settled.as_ref());
-    let Some(welcome) = settled else {
-        stream.write_all_buf(&mut outbox).await?;
-        return Err(End::Refused);
-    };
-    tracing::debug!(session = %welcome.session, attachment = %welcome.attachment, %peer, "session attached");
-    let proved = auth::from_the_start(&member.config.auth);
-    let listener = member.watches.enlist(mailbox.clone(), address.clone(), Arc::from(&*proved));
-    let has_returned = greeting.session != SessionId::NONE;
-    let mut connection = Connection {
-        member,
-        attachment: welcome.attachment,
-        timeout: Duration::from_millis(welcome.timeout_ms.into()),
-        caller: Caller {
-            session: welcome.session,
-            address,
-            proved,
-            listener,
-            returned: greeting.last_zxid,
-            is_owed: has_returned,
-            named: Named::default(),
-            only_lists: true,
-            forgone: Forgone::new(has_returned),
-            told: machine::Told::default(),
-            told_before: None,
-            arming: Vec::new(),
-            reports: Reports::default(),
-        },
-        lane: Lane::new(),
-        mailbox,
-        taken,
-        answers: Vec::new(),
-        outbox,
-        barrier: None,
-        farewell: None,
-        grace: has_returned.then(|| Instant::now() + CATCH_UP_GRACE),
-        receipts: Receipts::default(),
-        notes_waiting: 0,
-        traffic,
-        _seat: seat,
-    };
-    let end = connection.run(stream, inbox).await;
-    // The client relies on what it was answered, wherever it goes.
-    connection.report_all();
-    member.metrics.notes_waiting.dec_by(connection.notes_waiting);
-    end
-}
-
-async fn read_greeting(
-    member: &Member,
-    stream: &mut TcpStream,
-    inbox: &mut BytesMut,
-) -> Result<Greeting, End> {
-    loop {
-        if let Some(frame) = frame::take(inbox, member.config.clients.frame_bytes)? {
-            return Ok(connect::read_greeting(frame)?);
-        }
-        if stream.read_buf(inbox).await? == 0 {
-            return Err(End::Gone);
-        }
-    }
-}
-
-/// Returns why the connection is over, if its client does not wait for the answer to its greeting. What it says meanwhile
-/// is kept.
-async fn client_goes(stream: &mut TcpStream, inbox: &mut BytesMut) -> End {
-    while inbox.len() < SOCKET_READ_BYTES_MAX {
-        match stream.read_buf(inbox).await {
-            Ok(0) => return End::Gone,
-            Ok(_) => {}
-            Err(error) => return End::Socket(error),
-        }
-    }
-    // Whoever has so much to ask waits for an answer.
-    std::future::pending().await
-}
-
-/// A question whether this member has seen everything, under way.
-type Barrier = Pin<Box<dyn Future<Output = Result<(), Unavailable>> + Send>>;
 
 /// A connection that has a session.
-struct Connection<'a> {
+pub(super) struct Connection<'a> {
     member: &'a Member,
     attachment: Attachment,
+    /// Whether only this member knows the session.
+    is_local: bool,
     timeout: Duration,
     caller: Caller,
-    lane: Lane<std::time::Instant>,
+    lane: Lane<stats::Request>,
+    share: Share,
+    /// How many of its requests are not answered, as told last.
+    told: usize,
     mailbox: Arc<Mailbox>,
     /// Taken out of the mailbox and not yet encoded.
     taken: VecDeque<Delivery>,
@@ -181,6 +70,8 @@ struct Connection<'a> {
     answers: Vec<Delivery>,
     /// Encoded and not yet taken by the socket.
     outbox: BytesMut,
+    /// Whether the stream may hold back what it has taken out of the outbox: see [`Wire::HOLDS_BACK`].
+    is_held_back: bool,
     barrier: Option<Barrier>,
     /// Until when the client may receive what it was told before it is hung up.
     farewell: Option<Instant>,
@@ -193,10 +84,50 @@ struct Connection<'a> {
     _seat: Seat,
 }
 
-impl Connection<'_> {
-    async fn run(&mut self, stream: &mut TcpStream, inbox: &mut BytesMut) -> Result<Infallible, End> {
+impl<'a> Connection<'a> {
+    pub(super) fn new(member: &'a Member, arrival: Arrival) -> Self {
+        let Arrival { welcome, caller, mailbox, taken, outbox, traffic, seat } = arrival;
+        let share = Share::new(member.load.clone());
+        let lane = Lane::new(share.large_threshold());
+        Self {
+            member,
+            attachment: welcome.attachment,
+            is_local: welcome.read_only,
+            timeout: Duration::from_millis(welcome.timeout_ms.into()),
+            grace: caller.is_owed.then(|| Instant::now() + CATCH_UP_GRACE),
+            caller,
+            lane: if welcome.read_only { lane.read_only() } else { lane },
+            share,
+            told: 0,
+            mailbox,
+            taken,
+            answers: Vec::new(),
+            outbox,
+            is_held_back: false,
+            barrier: None,
+            farewell: None,
+            receipts: Receipts::default(),
+            notes_waiting: 0,
+            traffic,
+            _seat: seat,
+        }
+    }
+
+    /// Serves the client to the end of its connection.
+    pub(super) async fn serve(mut self, stream: &mut impl Wire, inbox: &mut BytesMut) -> End {
+        let end = match self.run(stream, inbox).await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        };
+        // The client relies on what it was answered, wherever it goes.
+        self.report_all();
+        self.member.metrics.watching.notes_waiting.dec_by(self.notes_waiting);
+        end
+    }
+
+    async fn run<W: Wire>(&mut self, stream: &mut W, inbox: &mut BytesMut) -> Result<Infallible, End> {
         let member = self.member;
-        let (mut reader, mut writer) = stream.split();
+        let (mut reader, mut writer) = stream.halves();
         let mut read_bytes = SMALL_READ_BYTES;
         let mut heard = Instant::now();
         let idle = sleep_until(heard + self.timeout);
@@ -208,27 +139,33 @@ impl Connection<'_> {
                 && self.farewell.is_none()
                 && !self.caller.reports.is_full();
             let held_back = flowing && self.accept(inbox)?;
-            let more = flowing && self.step();
-            self.encode()?;
+            let more = flowing && self.step()?;
+            let more = self.encode()? || more;
             if let Some(report) = self.caller.reports.due() {
                 self.report(report);
             }
             self.tell_waiting();
-            let more = more || (held_back && self.lane.has_room());
-            self.traffic.tell(self.lane.len());
-            if ending && self.lane.len() == 0 && self.outbox.is_empty() {
+            self.told = self.lane.len();
+            self.traffic.tell(self.told);
+            self.share.tell(&self.lane);
+            let has_room = self.has_room();
+            let more = more || (held_back && has_room);
+            if ending && self.lane.len() == 0 && self.is_out() {
                 return Err(End::HungUp(Reason::Shutdown));
             }
 
-            let listening = flowing && !ending && self.lane.has_room();
+            let listening = flowing && !ending && has_room;
             if listening && inbox.capacity() - inbox.len() < SMALL_READ_BYTES / 4 {
                 inbox.reserve(read_bytes);
             }
             tokio::task::consume_budget().await;
+            let flushing = self.outbox.is_empty();
             tokio::select! {
                 biased;
-                written = writer.write_buf(&mut self.outbox), if !self.outbox.is_empty() => {
+                written = push(&mut writer, &mut self.outbox), if !self.is_out() => {
                     written?;
+                    // The last write may be held back until a flush; a flush leaves nothing.
+                    self.is_held_back = W::HOLDS_BACK && !flushing;
                     self.give_back();
                 }
                 () = self.mailbox.filled() => {}
@@ -242,8 +179,10 @@ impl Connection<'_> {
                         return Err(End::Gone);
                     }
                     heard = Instant::now();
-                    member.consensus.touch(self.caller.session);
-                    let is_out = self.outbox.is_empty() && self.taken.is_empty();
+                    if !self.is_local {
+                        member.consensus.touch(self.caller.session);
+                    }
+                    let is_out = self.is_out() && self.taken.is_empty();
                     if let Some(zxid) = self.receipts.heard(heard.into_std(), self.timeout, is_out) {
                         self.caller.reports.saw(zxid);
                     }
@@ -259,6 +198,7 @@ impl Connection<'_> {
                     }
                     idle.as_mut().reset(heard + self.timeout);
                 }
+                () = until(self.share.again().map(Instant::from_std)), if flowing => {}
                 () = until(self.grace), if flowing => self.catch_up(),
                 () = until(self.farewell) => return Err(self.hung_up()),
                 () = member.ending.cancelled(), if !ending => {}
@@ -270,35 +210,58 @@ impl Connection<'_> {
     /// the lane is full: then there may be more frames, which nothing from the socket would announce.
     fn accept(&mut self, inbox: &mut BytesMut) -> Result<bool, End> {
         let now = std::time::Instant::now();
-        while self.lane.has_room() {
+        while self.has_room() {
+            if let Some(bytes) = frame::announced(inbox) {
+                self.share.announce(bytes, &self.member.metrics)?;
+            }
             let Some(frame) = frame::take(inbox, self.member.config.clients.frame_bytes)? else {
                 return Ok(false);
             };
-            self.traffic.received();
             let bytes = frame.len();
+            self.traffic.received(bytes);
             let (xid, op, body) = request::read_header(frame).map_err(|Malformed| End::NoHeader)?;
             let request = request::read_body(op, body).map_err(|Malformed| Code::MarshallingError);
-            self.lane.accept(xid, request, bytes, now);
+            self.share.arrived();
+            self.lane.accept(xid, request, bytes, stats::Request { arrived: now, op });
         }
         Ok(true)
     }
 
     /// Does what the lane allows, with at most one hold of the replica. Says whether more is allowed.
-    fn step(&mut self) -> bool {
-        loop {
+    fn step(&mut self) -> Result<bool, End> {
+        while self.share.may_begin(&mut self.lane, self.timeout, &self.member.metrics)? {
+            if self.caller.is_kept_out {
+                self.lane.keep_out(Code::SessionClosedRequireSaslAuth);
+            }
             match self.lane.next() {
-                None => return false,
-                Some(Step::Propose { seq, op, body }) => self.propose(seq, op, body),
+                None => break,
+                Some(Step::Propose { seq, op, body }) => {
+                    self.share.begin();
+                    self.propose(seq, op, body);
+                }
                 Some(Step::Barrier) => {
+                    self.share.begin();
                     let consensus = self.member.consensus.clone();
                     self.barrier = Some(Box::pin(async move { consensus.barrier().await }));
                 }
+                Some(Step::TakeAway(removals)) => {
+                    self.share.begin();
+                    self.take_away(&removals);
+                }
                 Some(Step::Answer) => {
                     self.answer();
-                    return true;
+                    return Ok(true);
                 }
             }
         }
+        Ok(false)
+    }
+
+    /// Whether the client may ask for more.
+    fn has_room(&self) -> bool {
+        let own = self.lane.len();
+        let others = self.member.stats.outstanding().saturating_sub(self.told);
+        self.lane.has_room() && self.share.may_accept(own, others + own)
     }
 
     fn propose(&mut self, seq: Seq, op: OpCode, body: Bytes) {
@@ -317,10 +280,24 @@ impl Connection<'_> {
         });
     }
 
+    fn take_away(&mut self, removals: &[(Text, WatcherType)]) {
+        // It may be among what it is still to be told of.
+        self.catch_up();
+        let zxid = self.member.consensus.read(Machine::last_zxid);
+        self.caller.take_away(zxid, removals);
+        self.report_all();
+        if self.caller.reports.all_known() {
+            self.lane.taken_away();
+        }
+    }
+
     /// Tells a client that has come back what it missed, unless it has been told.
     fn catch_up(&mut self) {
         self.grace = None;
-        if self.caller.is_owed {
+        if self.caller.is_owed && self.caller.is_kept_out {
+            // It may yet prove who it is.
+            self.grace = Some(Instant::now() + CATCH_UP_GRACE);
+        } else if self.caller.is_owed {
             let Self { member, caller, mailbox, answers, .. } = self;
             member.consensus.read(|machine| {
                 catch_up(machine, caller, answers);
@@ -329,17 +306,18 @@ impl Connection<'_> {
         }
     }
 
-    /// What is found goes out in front of all that waits: nothing of it is newer.
+    /// What is found goes out behind all that waits, of which some is older.
     fn catch_up_late(&mut self, watches: SetWatches) {
-        let Self { member, caller, taken, answers, .. } = self;
-        member.consensus.read(|machine| catch_up_late(machine, caller, watches, answers));
-        answers.drain(..).rev().for_each(|delivery| taken.push_front(delivery));
+        let Self { member, caller, mailbox, answers, .. } = self;
+        member.consensus.read(|machine| {
+            catch_up_late(machine, caller, watches, answers);
+            answers.drain(..).for_each(|delivery| mailbox.push(delivery));
+        });
     }
 
-    fn report(&self, report: Report) {
-        let Report { number, notes, seen } = report;
-        self.member.metrics.reports.inc();
-        self.member.metrics.notes.inc_by(notes.len() as u64);
+    fn report(&self, Report { number, notes, seen }: Report) {
+        self.member.metrics.watching.reports.inc();
+        self.member.metrics.watching.notes.inc_by(notes.len() as u64);
         let (session, attachment) = (self.caller.session, self.attachment);
         self.member.consensus.propose(Proposal::Watch { session, attachment, number, notes, seen });
     }
@@ -348,7 +326,7 @@ impl Connection<'_> {
     fn tell_waiting(&mut self) {
         let waiting = i64::try_from(self.caller.reports.waiting()).unwrap_or(i64::MAX);
         if waiting != self.notes_waiting {
-            self.member.metrics.notes_waiting.inc_by(waiting - self.notes_waiting);
+            self.member.metrics.watching.notes_waiting.inc_by(waiting - self.notes_waiting);
             self.notes_waiting = waiting;
         }
     }
@@ -362,15 +340,26 @@ impl Connection<'_> {
     fn answer(&mut self) {
         let Self { member, caller, lane, mailbox, answers, traffic, .. } = self;
         let now = std::time::Instant::now();
+        let (mut bytes, mut counted) = (0, 0);
         member.consensus.read(|machine| {
             for _ in 0..READS_PER_LOCK_MAX {
+                if caller.is_kept_out {
+                    lane.keep_out(Code::SessionClosedRequireSaslAuth);
+                }
                 let Some((done, question)) = lane.take_answerable() else { break };
-                traffic.answered(now.saturating_duration_since(done.arrived));
-                if answer(machine, caller, &member.config.auth, done.xid, question, answers).is_break() {
+                traffic.answered(done.xid, done.arrived, machine.last_zxid(), now);
+                let auth = &member.config.auth;
+                let ends = answer(machine, caller, traffic, auth, done.xid, question, answers);
+                bytes += answers.iter().skip(counted).map(Delivery::reckoned_bytes).sum::<usize>();
+                counted = answers.len();
+                if let ControlFlow::Break(reason) = ends {
                     lane.close();
                     mailbox.extend(answers.drain(..));
-                    mailbox.hang_up(Reason::AuthFailed);
+                    mailbox.hang_up(reason);
                     return;
+                }
+                if bytes >= ANSWER_BYTES_PER_LOCK_MAX {
+                    break;
                 }
             }
             // Before the replica is let go of, so that everything applied later stands behind it, and is heard of.
@@ -382,8 +371,10 @@ impl Connection<'_> {
         }
     }
 
-    /// Encodes what the mailbox holds, as far as the outbox has room.
-    fn encode(&mut self) -> Result<(), End> {
+    /// Encodes what the mailbox holds, as far as the outbox has room. Says whether the lane may allow more than before
+    /// without the client's being sent anything.
+    fn encode(&mut self) -> Result<bool, End> {
+        let mut more = false;
         let reason = self.mailbox.take(&mut self.taken);
         let nothing_left = self.taken.is_empty();
         let now = std::time::Instant::now();
@@ -394,6 +385,12 @@ impl Connection<'_> {
                 Delivery::Answer { zxid, .. } | Delivery::Written { zxid, .. } => self.receipts.replied(zxid),
                 Delivery::Noted { number } => {
                     self.caller.reports.arrived(number);
+                    more |= self.caller.reports.all_known() && self.lane.taken_away();
+                    continue;
+                }
+                Delivery::Reconfiguring => {
+                    self.lane.members_change();
+                    more = true;
                     continue;
                 }
                 Delivery::Late(watches) => {
@@ -407,18 +404,33 @@ impl Connection<'_> {
                 Delivery::Replaced { .. } => continue,
                 Delivery::Welcome(_) | Delivery::Refused => {}
             }
-            reply::write(&mut self.outbox, delivery, &mut self.lane, &mut self.traffic, now)
+            let bytes = reply::write(&mut self.outbox, delivery, &mut self.lane, &mut self.traffic, now)
                 .map_err(|reply::OutOfTurn| End::OutOfTurn)?;
-        }
-        match reason {
-            None => Ok(()),
-            Some(Reason::SlowReader) => Err(End::HungUp(Reason::SlowReader)),
-            Some(reason) if nothing_left && self.outbox.is_empty() => Err(End::HungUp(reason)),
-            Some(_) => {
-                self.farewell.get_or_insert_with(|| Instant::now() + FAREWELL_WAIT_MAX);
-                Ok(())
+            if bytes > self.member.config.clients.frame_bytes {
+                self.wrote_large(bytes);
             }
         }
+        match reason {
+            None => Ok(more),
+            Some(Reason::SlowReader) => Err(End::HungUp(Reason::SlowReader)),
+            Some(reason) if nothing_left && self.is_out() => Err(End::HungUp(reason)),
+            Some(_) => {
+                self.farewell.get_or_insert_with(|| Instant::now() + FAREWELL_WAIT_MAX);
+                Ok(more)
+            }
+        }
+    }
+
+    /// A client mostly has the same bound as its server: it hangs up on such an answer, comes back, and asks again.
+    fn wrote_large(&self, bytes: usize) {
+        self.member.metrics.large_replies.inc();
+        let (session, peer) = (self.caller.session, &self.caller.address);
+        tracing::warn!(%session, %peer, bytes, "an answer is larger than jute.maxbuffer: few clients take it");
+    }
+
+    /// Whether the socket has taken everything that is encoded.
+    fn is_out(&self) -> bool {
+        self.outbox.is_empty() && !self.is_held_back
     }
 
     /// Gives back the room that a large reply took, when it is out.
@@ -431,19 +443,5 @@ impl Connection<'_> {
     fn hung_up(&mut self) -> End {
         self.taken.clear();
         End::HungUp(self.mailbox.take(&mut self.taken).unwrap_or(Reason::SlowReader))
-    }
-}
-
-async fn passed(barrier: &mut Option<Barrier>) -> Result<(), Unavailable> {
-    match barrier {
-        Some(barrier) => barrier.await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => std::future::pending().await,
     }
 }

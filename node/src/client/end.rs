@@ -6,10 +6,10 @@ use proto::jute::Malformed;
 use proto::jute::frame::Overlong;
 use proto::limits::FAREWELL_WAIT_MAX;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::handshake::Unanswered;
+use super::wire::Wire;
 use crate::mailbox::Reason;
 
 /// Why a connection is over.
@@ -27,6 +27,12 @@ pub(super) enum End {
     Refused,
     #[error(transparent)]
     Overlong(#[from] Overlong),
+    #[error("greetings come too often")]
+    TooOften,
+    #[error("all large requests together are too large")]
+    TooLarge,
+    #[error("a request has waited for longer than its session's timeout")]
+    Stale,
     #[error("a frame has no room for a header")]
     NoHeader,
     #[error("nothing was heard for the session's timeout")]
@@ -37,6 +43,12 @@ pub(super) enum End {
     Unavailable(#[from] Unavailable),
     #[error("a write was answered out of turn")]
     OutOfTurn,
+    #[error("TLS handshake failed: {0}")]
+    Handshake(io::Error),
+    #[error("too many TLS handshakes are under way")]
+    TooManyHandshakes,
+    #[error("client's certificate has no subject that can be read")]
+    NoSubject,
     #[error(transparent)]
     Socket(#[from] io::Error),
 }
@@ -50,7 +62,7 @@ impl End {
 
 /// Closes a socket so that what was written to it arrives. A socket that is closed while something from the other
 /// side is unread is reset, and the reset may overtake the last reply.
-pub(super) async fn part(mut stream: TcpStream) {
+pub(super) async fn part(mut stream: impl Wire) {
     let farewell = async {
         stream.shutdown().await?;
         let mut ignored = [0; 1_024];

@@ -13,6 +13,8 @@ use proto::{SessionId, Text};
 use super::member::Member;
 use crate::config::SessionConfig;
 use crate::mailbox::{Delivery, Mailbox, Reason, Welcome};
+use crate::serving::Serving;
+use crate::session::Entered;
 
 /// Why a greeting got no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +25,12 @@ pub(super) enum Unanswered {
     /// No leader answered.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+    /// Reads are all that is served, and they are not enough for the client.
+    #[error("client wants more than reads")]
+    NotReadOnly,
+    /// Reads are all that is served, and the client has a session that goes on where there is a leader.
+    #[error("session is the ensemble's, and cannot go on without a leader")]
+    NotLocal,
     /// The connection was ended meanwhile.
     #[error("{0}")]
     HungUp(Reason),
@@ -45,6 +53,10 @@ pub(super) async fn settle(
     // that was a little faster. But before anything is proposed it must be known, because to attach a session whose
     // history is not ours would take it away from the connection that has it.
     let ahead = || member.consensus.read(|machine| greeting.last_zxid > machine.last_zxid());
+    let timeout_ms = clamp(greeting.timeout_ms, &member.config.session);
+    if *member.serving.borrow() == Serving::ReadOnly {
+        return if ahead() { Err(Unanswered::Ahead) } else { enter(member, home, greeting, timeout_ms) };
+    }
     if ahead() {
         tokio::select! {
             passed = member.consensus.barrier() => passed?,
@@ -54,11 +66,14 @@ pub(super) async fn settle(
             return Err(Unanswered::Ahead);
         }
     }
+    // Its member knew it alone, and knows it no more.
+    if greeting.session.is_read_only() {
+        return Ok(None);
+    }
     // Once it is proposed a member that leaves waits for the answer as for any other: nobody could take it back.
     if member.ending.is_cancelled() {
         return Err(Unanswered::HungUp(Reason::Shutdown));
     }
-    let timeout_ms = clamp(greeting.timeout_ms, &member.config.session);
     member.consensus.propose(if greeting.session == SessionId::NONE {
         Proposal::Open { home, password: rand::random(), timeout_ms, address }
     } else {
@@ -78,15 +93,36 @@ pub(super) async fn settle(
     }
 }
 
+/// Gives a client a session that only this member knows, if that is enough for it.
+fn enter(
+    member: &Member,
+    home: Home,
+    greeting: &Greeting,
+    timeout_ms: u32,
+) -> Result<Option<Welcome>, Unanswered> {
+    if greeting.read_only != Some(true) {
+        return Err(Unanswered::NotReadOnly);
+    }
+    // This member may not have heard of it yet. Whether it has ended, only a leader can say.
+    if greeting.session != SessionId::NONE && !greeting.session.is_read_only() {
+        return Err(Unanswered::NotLocal);
+    }
+    match member.registry.enter(home, greeting.session, &greeting.password, timeout_ms) {
+        Entered::In(welcome) => Ok(Some(welcome)),
+        Entered::Refused => Ok(None),
+        Entered::TooLate => Err(Unanswered::HungUp(Reason::Writable)),
+    }
+}
+
 /// Writes the answer to a greeting.
 pub(super) fn write_answer(out: &mut BytesMut, greeting: &Greeting, welcome: Option<&Welcome>) {
-    let knows_read_only = greeting.read_only.is_some();
+    let read_only = greeting.read_only.map(|_| welcome.is_some_and(|welcome| welcome.read_only));
     match welcome {
         Some(Welcome { session, password, timeout_ms, .. }) => {
             let timeout_ms = i32::try_from(*timeout_ms).unwrap_or(i32::MAX);
-            connect::write_welcome(out, *session, password, timeout_ms, knows_read_only);
+            connect::write_welcome(out, *session, password, timeout_ms, read_only);
         }
-        None => connect::write_refusal(out, knows_read_only),
+        None => connect::write_refusal(out, read_only),
     }
 }
 
@@ -131,6 +167,7 @@ mod tests {
             attachment: Attachment::new(1),
             password: [7; 16],
             timeout_ms: 4_000,
+            read_only: false,
         };
         for (read_only, welcome, bytes) in [
             (None, Some(&welcome), 36),

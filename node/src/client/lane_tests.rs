@@ -2,19 +2,29 @@
 use super::*;
 
 /// Runs a script of words: `w` a write, `r` a read, `s` a sync, `p` a ping, `a` credentials, `?` an operation that
-/// is not served, `!` a body that does not parse, `x` a closeSession; they are numbered from 1 as they come.
-/// `+N` answers write N, `|` passes the barrier. Each word is followed by what the lane lets happen.
+/// is not served, `m` a change of members, `!` a body that does not parse, `x` a closeSession, `u` takes a watch away, `i` what is
+/// not for clients; they are numbered from 1 as they come. `+N` answers write N, `|` passes the barrier, `:` says that watches are
+/// taken away, `~` that nothing speaks against the change of members. Each word is followed by what the lane lets happen.
 fn run(script: &str) -> String {
-    let mut lane = Lane::new();
+    run_in(Lane::new(usize::MAX), script)
+}
+
+fn run_in(mut lane: Lane<()>, script: &str) -> String {
     let (mut xid, mut lines) = (0, Vec::new());
     for word in script.split_whitespace() {
         let request = match word {
             "w" => Some(Ok(Request::Write(OpCode::SetData, Bytes::new()))),
+            "m" => Some(Ok(Request::Write(OpCode::Reconfig, Bytes::new()))),
             "x" => Some(Ok(Request::Write(OpCode::CloseSession, Bytes::new()))),
             "r" => Some(Ok(Request::Read(Read::GetAcl { path: "/".into() }))),
-            "s" => Some(Ok(Request::Sync("/".into()))),
+            "s" => Some(Ok(Request::Sync(Some("/".into())))),
             "p" => Some(Ok(Request::Ping)),
             "a" => Some(Ok(Request::Auth(Auth { scheme: "ip".into(), credentials: Bytes::new() }))),
+            "u" => {
+                let (path, kind) = ("/".into(), WatcherType::Any);
+                Some(Ok(Request::FindWatches { path, kind, remove: true }))
+            }
+            "i" => Some(Ok(Request::Internal)),
             "?" => Some(Ok(Request::Unserved(500))),
             "!" => Some(Err(Code::MarshallingError)),
             _ => None,
@@ -29,20 +39,27 @@ fn run(script: &str) -> String {
                 Some(done) => happens.push(format!("answered {}", done.xid)),
                 None => happens.push("out of turn".to_owned()),
             },
-            (None, None) => {
-                assert_eq!(word, "|");
-                lane.barrier_passed();
-            }
+            (None, None) => match word {
+                "|" => lane.barrier_passed(),
+                "~" => lane.members_change(),
+                _ => {
+                    assert_eq!(word, ":");
+                    assert!(lane.taken_away() && !lane.taken_away(), "only who has waited goes on");
+                }
+            },
         }
         while let Some(step) = lane.next() {
             match step {
                 Step::Propose { seq, op, .. } => happens.push(format!("propose {seq} {op:?}")),
                 Step::Barrier => happens.push("barrier".to_owned()),
+                Step::TakeAway(removals) => happens.push(format!("take away {}", removals.len())),
                 Step::Answer => {
                     let (done, question) = lane.take_answerable().expect("there is something to answer");
                     let what = match question {
                         Question::Refused(code) => format!("refuse {} {}", done.xid, code.to_wire()),
+                        Question::Forbidden(code) => format!("forbid {} {}", done.xid, code.to_wire()),
                         Question::Synced(_) => format!("synced {}", done.xid),
+                        Question::FindWatches { .. } => format!("taken away {}", done.xid),
                         _ => format!("answer {}", done.xid),
                     };
                     happens.push(what);
@@ -63,11 +80,55 @@ fn check(script: &str, expected: &str) {
 }
 
 #[test]
+fn where_only_reads_are_served_what_needs_a_leader_is_refused() {
+    let happens = run_in(Lane::new(usize::MAX).read_only(), "w s r p ! x r");
+    let expected = [
+        "w: refuse 1 -119",
+        "s: refuse 2 -119",
+        "r: answer 3",
+        "p: answer 4",
+        "!: refuse 5 -5",
+        "x: answer 6",
+        "r:",
+    ];
+    assert_eq!(happens, expected.join("\n"));
+}
+
+#[test]
 fn reads_are_answered_as_they_come() {
     check(
         "r r p",
         "r: answer 1
          r: answer 2
+         p: answer 3",
+    );
+}
+
+#[test]
+fn nothing_but_a_ping_is_done_behind_a_change_of_members() {
+    check(
+        "w m p +1 ~ p w p +2 +3",
+        "w: propose 1 SetData
+         m: propose 2 Reconfig
+         p:
+         +1: answered 1
+         ~: answer 3
+         p: answer 4
+         w:
+         p:
+         +2: answered 2, propose 3 SetData
+         +3: answered 5, answer 6",
+    );
+}
+
+#[test]
+fn a_change_of_members_that_is_refused_is_answered_like_any_write() {
+    check(
+        "~ m p +1 p",
+        "~:
+         m: propose 1 Reconfig
+         p:
+         +1: answered 1, answer 2
          p: answer 3",
     );
 }
@@ -152,6 +213,48 @@ fn syncs_that_wait_together_share_a_barrier_and_later_ones_need_their_own() {
 }
 
 #[test]
+fn a_removal_holds_back_what_is_behind_it_until_it_is_known() {
+    check(
+        "w r u r w +1 : +2",
+        "w: propose 1 SetData
+         r:
+         u:
+         r:
+         w:
+         +1: answered 1, answer 2, take away 1
+         :: taken away 3, answer 4, propose 2 SetData
+         +2: answered 5",
+    );
+}
+
+#[test]
+fn removals_that_stand_together_go_together_and_later_ones_by_themselves() {
+    check(
+        "r w u u r u +1 : :",
+        "r: answer 1
+         w: propose 1 SetData
+         u: take away 1
+         u:
+         r:
+         u:
+         +1: answered 2
+         :: taken away 3, take away 1
+         :: taken away 4, answer 5, take away 1",
+    );
+}
+
+#[test]
+fn a_removal_and_a_sync_wait_for_what_is_theirs() {
+    check(
+        "u s | :",
+        "u: take away 1
+         s:
+         |:
+         :: taken away 1, barrier",
+    );
+}
+
+#[test]
 fn credentials_take_their_place() {
     check(
         "w a w +1",
@@ -188,6 +291,18 @@ fn nothing_is_done_behind_a_close() {
 }
 
 #[test]
+fn what_is_not_for_clients_is_answered_in_turn_and_nothing_is_done_behind_it() {
+    check(
+        "w i r w +1",
+        "w: propose 1 SetData
+         i:
+         r:
+         w:
+         +1: answered 1, forbid 2 -6",
+    );
+}
+
+#[test]
 fn an_answer_out_of_turn_is_noticed() {
     check(
         "w w +2",
@@ -199,7 +314,7 @@ fn an_answer_out_of_turn_is_noticed() {
 
 #[test]
 fn the_lane_is_full_at_its_bounds() {
-    let mut lane = Lane::new();
+    let mut lane = Lane::new(usize::MAX);
     for _ in 0..LANE_REQUESTS_MAX {
         assert!(lane.has_room());
         lane.accept(Xid::new(1), Ok(Request::Ping), 10, ());
@@ -208,7 +323,7 @@ fn the_lane_is_full_at_its_bounds() {
     assert!(lane.take_answerable().is_some());
     assert!(lane.has_room());
 
-    let mut lane = Lane::new();
+    let mut lane = Lane::new(usize::MAX);
     lane.accept(Xid::new(1), Ok(Request::Write(OpCode::Multi, Bytes::new())), LANE_BYTES_MAX, ());
     assert!(!lane.has_room(), "bytes are counted");
     assert!(matches!(lane.next(), Some(Step::Propose { .. })));
@@ -219,9 +334,80 @@ fn the_lane_is_full_at_its_bounds() {
 
 #[test]
 fn a_closed_lane_drops_what_waits() {
-    let mut lane = Lane::new();
+    let mut lane = Lane::new(usize::MAX);
     lane.accept(Xid::new(1), Ok(Request::Ping), 10, ());
     lane.close();
     lane.accept(Xid::new(2), Ok(Request::Ping), 10, ());
     assert_eq!((lane.len(), lane.has_room(), lane.next()), (0, false, None));
+}
+
+#[test]
+fn who_is_kept_out_is_refused_whatever_it_asks_but_may_prove_who_it_is() {
+    let mut lane = Lane::new(usize::MAX);
+    let asked = [
+        Request::Auth(Auth { scheme: "ip".into(), credentials: Bytes::new() }),
+        Request::Sasl(Bytes::new()),
+        Request::Write(OpCode::SetData, Bytes::new()),
+        Request::Sync(Some("/".into())),
+        Request::Ping,
+        Request::Write(OpCode::CloseSession, Bytes::new()),
+    ];
+    for (xid, request) in (1..).zip(asked) {
+        lane.accept(Xid::new(xid), Ok(request), 1, ());
+    }
+    let mut answered = Vec::new();
+    while lane.len() > 0 {
+        lane.keep_out(Code::SessionClosedRequireSaslAuth);
+        assert_eq!(lane.next(), Some(Step::Answer));
+        let (_, question) = lane.take_answerable().unwrap();
+        answered.push(matches!(question, Question::Refused(Code::SessionClosedRequireSaslAuth)));
+    }
+    assert_eq!(answered, [false, false, true, true, true, true]);
+    assert_eq!(lane.bytes, 0);
+}
+
+#[test]
+fn who_has_waited_for_too_long_is_refused_in_turn() {
+    let mut lane = Lane::new(usize::MAX);
+    let requests = [
+        Request::Write(OpCode::SetData, Bytes::new()),
+        Request::Ping,
+        Request::Write(OpCode::SetData, Bytes::new()),
+        Request::Sync(Some("/".into())),
+        Request::Read(Read::GetAcl { path: "/".into() }),
+        Request::Read(Read::GetAcl { path: "/".into() }),
+        Request::Write(OpCode::CloseSession, Bytes::new()),
+    ];
+    for (xid, request) in (1..).zip(requests) {
+        lane.accept(Xid::new(xid), Ok(request), 1, xid);
+    }
+    assert!(matches!(lane.next(), Some(Step::Propose { .. })));
+    // The last read came late.
+    assert_eq!((lane.refuse(|arrived| *arrived != 6), lane.refuse(|arrived| *arrived != 6)), (3, 0));
+    assert_eq!(lane.next(), None, "they wait for the write in front of them");
+    assert!(lane.written(Seq::new(1)).is_some());
+    let mut answered = Vec::new();
+    while let Some((done, question)) = lane.take_answerable() {
+        answered.push((done.xid.get(), question == Question::Refused(Code::ThrottledOp)));
+    }
+    assert_eq!(answered, [(2, false), (3, true), (4, true), (5, true), (6, false)]);
+    assert!(matches!(lane.next(), Some(Step::Propose { op: OpCode::CloseSession, .. })));
+}
+
+#[test]
+fn large_requests_are_weighed_until_they_are_answered() {
+    let mut lane = Lane::new(10);
+    for bytes in [10, 11, 12] {
+        lane.accept(Xid::new(1), Ok(Request::Ping), bytes, ());
+    }
+    lane.accept(Xid::new(1), Ok(Request::Write(OpCode::SetData, Bytes::new())), 100, ());
+    let mut weights = vec![lane.large_bytes()];
+    while lane.take_answerable().is_some() {
+        weights.push(lane.large_bytes());
+    }
+    assert_eq!(weights, [123, 123, 112, 100]);
+    assert!(matches!(lane.next(), Some(Step::Propose { .. })));
+    assert_eq!(lane.large_bytes(), 100);
+    assert!(lane.written(Seq::new(1)).is_some());
+    assert_eq!((lane.large_bytes(), lane.begun()), (0, 0));
 }

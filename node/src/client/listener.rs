@@ -12,15 +12,32 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
-use super::connection;
+use super::arrival::{self, Calling};
+use super::connection::SMALL_READ_BYTES;
 use super::end::{End, part};
 use super::member::Member;
-use crate::admin::{Answer, Source, Word, answer, gather};
+use super::wire::{Wire, speaks_tls};
+use crate::admin::{Answer, Deed, Dump, Source, Watching, Word, answer, gather};
+use crate::auth;
 use crate::config::{ClientLimits, Listen};
+use crate::mailbox::Reason;
+use crate::tls::{Tls, subject};
 
 /// A socket at which clients may call.
 pub(crate) struct Listening {
     listener: TcpListener,
+    door: Door,
+}
+
+/// What is spoken at a socket.
+#[derive(Clone)]
+enum Door {
+    /// No TLS.
+    Plain,
+    /// TLS, or none.
+    Unified(Arc<Tls>),
+    /// TLS, and nothing else.
+    Secure(Arc<Tls>),
 }
 
 impl Listening {
@@ -32,7 +49,7 @@ impl Listening {
         let mut last = io::Error::new(io::ErrorKind::AddrNotAvailable, "the name has no address");
         for address in lookup_host((listen.host.as_str(), listen.port)).await? {
             match Self::bind_to(address, backlog) {
-                Ok(listener) => return Ok(Self { listener }),
+                Ok(listener) => return Ok(Self { listener, door: Door::Plain }),
                 Err(error) => last = error,
             }
         }
@@ -45,6 +62,16 @@ impl Listening {
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         socket.listen(backlog)
+    }
+
+    /// The same, where clients may speak TLS or not.
+    pub(crate) fn unified(self, tls: Arc<Tls>) -> Self {
+        Self { door: Door::Unified(tls), ..self }
+    }
+
+    /// The same, where clients must speak TLS.
+    pub(crate) fn secured(self, tls: Arc<Tls>) -> Self {
+        Self { door: Door::Secure(tls), ..self }
     }
 
     /// Where clients call.
@@ -73,16 +100,23 @@ impl Listening {
                 }
             };
             let Some(admission) = Admissions::admit(&admissions, peer.ip().to_canonical()) else {
+                member.metrics.counts.connection_rejected.inc();
                 tracing::debug!(%peer, "too many connections");
                 continue;
             };
-            let member = member.clone();
+            let (member, door) = (member.clone(), self.door.clone());
             tasks.spawn(async move {
                 let _admission = admission;
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%peer, %error, "set TCP_NODELAY");
                 }
-                match open(&member, stream, peer).await {
+                let ended = greet(&member, stream, peer, door).await;
+                match &ended {
+                    Err(End::NoGreeting) => member.metrics.counts.sessionless_connections_expired.inc(),
+                    Err(End::HungUp(Reason::AuthFailed)) => member.metrics.levels.auth_failed_count.inc(),
+                    _ => 0,
+                };
+                match ended {
                     Ok(()) => {}
                     Err(end @ End::OutOfTurn) => tracing::error!(%peer, reason = %end, "connection ended"),
                     Err(end) => tracing::debug!(%peer, reason = %end, "connection ended"),
@@ -92,8 +126,57 @@ impl Listening {
     }
 }
 
+/// Shakes hands, where that is spoken, and goes on from there.
+async fn greet(member: &Arc<Member>, stream: TcpStream, peer: SocketAddr, door: Door) -> Result<(), End> {
+    let tls = match door {
+        Door::Plain => None,
+        Door::Secure(tls) => Some(tls),
+        Door::Unified(tls) => {
+            let speaks = timeout(tls.detection, speaks_tls(&stream));
+            let speaks = tokio::select! {
+                speaks = speaks => speaks.map_err(|_| End::NoGreeting)??,
+                () = member.ending.cancelled() => return Ok(()),
+            };
+            speaks.then_some(tls)
+        }
+    };
+    let Some(tls) = tls else {
+        let levels = &member.metrics.levels;
+        if peer.ip().to_canonical().is_loopback() {
+            levels.non_mtls_local_conn_count.inc();
+        } else {
+            levels.non_mtls_remote_conn_count.inc();
+        }
+        return open(member, stream, Calling { peer, proved: Vec::new() }).await;
+    };
+    let stream = {
+        let Some(_handshake) = tls.begin() else {
+            member.metrics.counts.tls_handshake_exceeded.inc();
+            return Err(End::TooManyHandshakes);
+        };
+        let shaken = tokio::select! {
+            shaken = timeout(GREETING_WAIT_MAX, tls.acceptor.accept(stream)) => shaken,
+            () = member.ending.cancelled() => return Ok(()),
+        };
+        shaken.map_err(|_| End::NoGreeting)?.map_err(|error| {
+            member.metrics.counts.unsuccessful_handshake.inc();
+            member.metrics.levels.auth_failed_count.inc();
+            End::Handshake(error)
+        })?
+    };
+    let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let proved = match certificate {
+        None => Vec::new(),
+        Some(certificate) => {
+            let subject = subject(certificate).ok_or(End::NoSubject)?;
+            auth::of_certificate(subject, &member.config.auth)
+        }
+    };
+    open(member, stream, Calling { peer, proved }).await
+}
+
 /// Reads the first bytes of a connection, and does what they ask for.
-async fn open(member: &Arc<Member>, mut stream: TcpStream, peer: SocketAddr) -> Result<(), End> {
+async fn open(member: &Arc<Member>, mut stream: impl Wire, caller: Calling) -> Result<(), End> {
     let mut first = [0; 4];
     let read = tokio::select! {
         read = timeout(GREETING_WAIT_MAX, stream.read_exact(&mut first)) => read,
@@ -101,7 +184,9 @@ async fn open(member: &Arc<Member>, mut stream: TcpStream, peer: SocketAddr) -> 
     };
     read.map_err(|_| End::NoGreeting)?.map_err(|_| End::Gone)?;
     if let Some(word) = Word::from_bytes(first) {
-        timeout(OPERATOR_WAIT_MAX, tell(member, word, &mut stream)).await.map_err(|_| End::Gone)??;
+        timeout(OPERATOR_WAIT_MAX, tell(member, word, &mut stream, caller.peer))
+            .await
+            .map_err(|_| End::Gone)??;
         part(stream).await;
         return Ok(());
     }
@@ -114,19 +199,41 @@ async fn open(member: &Arc<Member>, mut stream: TcpStream, peer: SocketAddr) -> 
     if !serves {
         return Ok(());
     }
-    let mut inbox = BytesMut::with_capacity(connection::SMALL_READ_BYTES);
+    let mut inbox = BytesMut::with_capacity(SMALL_READ_BYTES);
     inbox.extend_from_slice(&first);
-    Err(connection::serve(member, stream, peer, inbox).await)
+    Err(arrival::receive(member, stream, &caller, inbox).await)
 }
 
 /// Answers a word.
-async fn tell(member: &Arc<Member>, word: Word, stream: &mut TcpStream) -> io::Result<()> {
-    let form = match answer(word, &member.report(), &member.config.words) {
+async fn tell(member: &Arc<Member>, word: Word, stream: &mut impl Wire, peer: SocketAddr) -> io::Result<()> {
+    // Whoever asks is a connection among the others meanwhile, as in ZooKeeper.
+    let mut traffic = member.stats.enter(peer, consensus::wall());
+    traffic.asked_word();
+    let said = say(member, word, stream).await;
+    traffic.answered_otherwise();
+    said
+}
+
+async fn say(member: &Arc<Member>, word: Word, stream: &mut impl Wire) -> io::Result<()> {
+    let asked = match answer(word, &member.report(), &member.config.words) {
         Answer::Text(text) => return stream.write_all(text.as_bytes()).await,
-        Answer::Watching(form) => form,
+        Answer::Done(deed, text) => {
+            member.perform(deed);
+            return stream.write_all(text.as_bytes()).await;
+        }
+        Answer::Mask => {
+            let mask = stream.read_i64().await?;
+            member.perform(Deed::SetTraceMask(mask));
+            return stream.write_all(mask.to_string().as_bytes()).await;
+        }
+        asked @ (Answer::Watching(_) | Answer::Dump) => asked,
     };
     let listing = async {
-        for piece in gather(member.clone(), move |watching| watching.text(form)).await {
+        let pieces = gather(member.clone(), move |source| match asked {
+            Answer::Watching(form) => Watching::of(source).text(form),
+            _ => Dump::gather(source).text(),
+        });
+        for piece in pieces.await {
             stream.write_all(piece.as_bytes()).await?;
         }
         Ok(())

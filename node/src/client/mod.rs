@@ -1,11 +1,13 @@
 //! A client's journey: accepted by the listener, greeted by the handshake, and then one loop that turns requests
 //! into proposals and reads, and deliveries into replies.
 // Layers, lowest first.
+mod door;
+
+mod load;
+
 mod member;
 
 mod lane;
-
-mod forgone;
 
 mod read;
 mod receipts;
@@ -13,11 +15,19 @@ mod reply;
 
 mod handshake;
 
+mod wire;
+
 mod end;
 
+mod awaited;
+mod share;
+
 mod connection;
+
+mod arrival;
 
 mod listener;
 
 pub(crate) use listener::Listening;
+pub(crate) use load::Load;
 pub(crate) use member::Member;

@@ -2,18 +2,23 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use machine::{CatchUp, Identities, Machine, Told, WatchKind};
 use proto::limits::LIST_IS_LAST_BYTES_MAX;
-use proto::request::{Read, SetWatches};
+use proto::request::{Read, SetWatches, WatcherType};
 use proto::{Code, Event, Id, Reply, SessionId, Text, Xid, Zxid};
 
-use super::forgone::Forgone;
 use super::lane::Question;
-use crate::auth;
+use crate::auth::{self, Expects};
 use crate::config::AuthConfig;
-use crate::mailbox::Delivery;
+use crate::mailbox::{Delivery, Reason};
 use crate::metrics::Cause;
-use crate::watch::{Listener, Reports};
+use crate::stats::Traffic;
+use crate::watch::{Listener, Reports, meant_by};
+
+/// Random bytes of a SASL nonce.
+const NONCE_BYTES: usize = 24;
 
 /// The one who asks.
 pub(super) struct Caller {
@@ -23,6 +28,10 @@ pub(super) struct Caller {
     pub(super) address: Text,
     /// Who it has proved to be.
     pub(super) proved: Vec<Id>,
+    /// Whether it must prove more before it may ask for anything or is told anything.
+    pub(super) is_kept_out: bool,
+    /// How far it has come with SASL.
+    pub(super) sasl: auth::Exchange,
     /// Its place among those who listen.
     pub(super) listener: Listener,
     /// What it had seen when it came back to its session; zero if the session is new.
@@ -33,8 +42,8 @@ pub(super) struct Caller {
     pub(super) named: Named,
     /// Whether it has asked for nothing yet but to have its watches back.
     pub(super) only_lists: bool,
-    /// What it has taken away itself since it came back.
-    pub(super) forgone: Forgone,
+    /// Whether its session has had another connection before.
+    pub(super) has_returned: bool,
     /// What it was told by way of catching up, until it sets a watch anew.
     pub(super) told: Told,
     /// The same from then on: what becomes known late of watches that it had before is held against it, until it takes
@@ -63,14 +72,34 @@ impl Caller {
         Identities { address: &self.address, proved: &self.proved }
     }
 
+    /// Lets everybody know who it has proved to be by now.
+    fn has_proved(&mut self, config: &AuthConfig) {
+        self.is_kept_out = !auth::lets_in(config, &self.proved);
+        self.listener.proved(Arc::from(&*self.proved));
+    }
+
     /// Notes the watch of an answer, for [`Self::arm`].
     fn watch(&mut self, path: &Text, kind: WatchKind) {
         if !self.told.is_empty() {
             let told = std::mem::take(&mut self.told);
             self.told_before.get_or_insert(told);
         }
-        self.forgone.set(path, kind);
         self.arming.push((path.clone(), kind));
+    }
+
+    /// Notes that watches go, for all members to know before the client is answered. What it does not listen to here it
+    /// may have set over an earlier connection, whose home is late to report it: that is not to come back either.
+    pub(super) fn take_away(&mut self, zxid: Zxid, removals: &[(Text, WatcherType)]) {
+        for (path, meant) in removals {
+            let kinds = if self.has_returned {
+                meant_by(*meant).to_vec()
+            } else {
+                self.listener.find(path, *meant, false)
+            };
+            for kind in kinds {
+                self.reports.note(path, kind, zxid, false);
+            }
+        }
     }
 
     /// Registers the watches of all answers since it was called last, and takes the lock of those who listen once for
@@ -123,9 +152,6 @@ pub(super) fn catch_up_late(
         Named::OneShot => [&mut late.data, &mut late.exist, &mut late.child].into_iter().for_each(Vec::clear),
         Named::Nothing => {}
     }
-    for (path, kind) in caller.forgone.strike(&mut late) {
-        caller.reports.note(&path, kind, machine.last_zxid(), false);
-    }
     let who = Identities { address: &caller.address, proved: &caller.proved };
     let told = caller.told_before.as_mut().unwrap_or(&mut caller.told);
     let caught_up = machine.missed_late(caller.session, &late, who, told);
@@ -136,9 +162,9 @@ pub(super) fn catch_up_late(
 
 fn count(caller: &Caller, caught_up: &CatchUp, cause: Cause, since: Zxid) {
     let metrics = caller.listener.metrics();
-    metrics.replayed(cause).inc_by(caught_up.events.len() as u64);
+    metrics.watching.replayed(cause).inc_by(caught_up.events.len() as u64);
     if !caught_up.whole {
-        metrics.catch_ups_not_whole.inc();
+        metrics.watching.catch_ups_not_whole.inc();
         tracing::warn!(
             session = %caller.session, %since,
             "too much was missed, or too long ago: persistent watches were told what left a trace in the tree"
@@ -147,39 +173,57 @@ fn count(caller: &Caller, caught_up: &CatchUp, cause: Cause, since: Zxid) {
 }
 
 /// Answers a question, behind the events that the answer brings with it. `Break` if the connection ends behind the
-/// answer. The caller holds the replica for reading, and before it lets go lets [`Caller::arm`] and puts `out` into the
+/// answer, and why. The caller holds the replica for reading, and before it lets go lets [`Caller::arm`] and puts `out` into the
 /// mailbox: so an event of anything that the answer does not show yet comes, and comes behind it.
 pub(super) fn answer(
     machine: &Machine,
     caller: &mut Caller,
+    traffic: &mut Traffic,
     config: &AuthConfig,
     xid: Xid,
     question: Question,
     out: &mut Vec<Delivery>,
-) -> ControlFlow<()> {
-    if !matches!(question, Question::Auth(_) | Question::SetWatches(_)) {
+) -> ControlFlow<Reason> {
+    let is_about_who = matches!(question, Question::Auth(_) | Question::Sasl(_));
+    if !is_about_who && !caller.is_kept_out && !matches!(question, Question::SetWatches(_)) {
         catch_up(machine, caller, out);
     }
-    caller.only_lists &= matches!(question, Question::Auth(_) | Question::SetWatches(_));
-    let mut zxid = machine.last_zxid();
+    caller.only_lists &= is_about_who || matches!(question, Question::SetWatches(_));
+    let mut zxid = if is_about_who { Zxid::ZERO } else { machine.last_zxid() };
     let mut ends = ControlFlow::Continue(());
+    // Whatever number a ping has, it is answered under that of pings, as by ZooKeeper.
+    let xid = if matches!(question, Question::Ping) { Xid::PING } else { xid };
     let result = match question {
-        Question::Read(read) => query(machine, caller, &read),
+        Question::Read(read) => query(machine, caller, traffic, &read),
         Question::Synced(path) => Ok(Reply::Synced(path)),
         // A ping's answer carries a zxid, from which a client may one day ask what it missed. It must not overtake
         // an event of a smaller one, so it takes its place like a read.
         Question::Ping => Ok(Reply::Empty),
         Question::Auth(auth) => {
-            zxid = Zxid::ZERO;
             let proved = auth::prove(&auth, config, &mut caller.proved);
-            caller.listener.proved(Arc::from(&*caller.proved));
+            let counts = &caller.listener.metrics().counts;
+            match auth::expects_ensemble(&auth, config) {
+                None => 0,
+                Some(Expects::Any) => counts.ensemble_auth_skip.inc(),
+                Some(Expects::This) => counts.ensemble_auth_success.inc(),
+                Some(Expects::Another) => counts.ensemble_auth_fail.inc(),
+            };
+            caller.has_proved(config);
             match proved {
                 Ok(()) => Ok(Reply::Empty),
-                Err(auth::Denied) => {
-                    ends = ControlFlow::Break(());
+                Err(auth::Denied::Refused) => {
+                    ends = ControlFlow::Break(Reason::AuthFailed);
                     Err(Code::AuthFailed)
                 }
+                Err(auth::Denied::Elsewhere) => return ControlFlow::Break(Reason::OtherEnsemble),
             }
+        }
+        Question::Sasl(token) => {
+            let answer = sasl(caller, config, &token);
+            if matches!(answer, Reply::SaslRefused(_)) {
+                ends = ControlFlow::Break(Reason::AuthFailed);
+            }
+            Ok(answer)
         }
         Question::SetWatches(watches) => {
             let mut events = owed(machine, caller);
@@ -194,7 +238,7 @@ pub(super) fn answer(
             caller.named = caller.named.max(if only_one_shot { Named::OneShot } else { Named::All });
             let Caller { listener, reports, .. } = caller;
             listener.watch_all(&caught_up.waiting, |path, kind| {
-                listener.metrics().armed(kind).inc();
+                listener.metrics().watching.armed(kind).inc();
                 reports.note(path, kind, zxid, true);
             });
             if caller.only_lists && bytes(&watches) >= LIST_IS_LAST_BYTES_MAX {
@@ -213,23 +257,47 @@ pub(super) fn answer(
             // What stands in front of it has set what is looked for here.
             caller.arm(machine);
             let found = caller.listener.find(&path, kind, remove);
-            if remove {
-                caller.forgone.taken_away(&path, kind);
-                // What a persistent watch has told is told, but it tells no more.
-                if found.iter().any(|kind| matches!(kind, WatchKind::Persistent | WatchKind::Recursive)) {
-                    caller.told_before = Some(Told::default());
-                }
-                for &kind in &found {
-                    caller.reports.note(&path, kind, zxid, false);
-                }
+            // What a persistent watch has told is told, but it tells no more.
+            if remove && found.iter().any(|it| matches!(it, WatchKind::Persistent | WatchKind::Recursive)) {
+                caller.told_before = Some(Told::default());
             }
             if found.is_empty() { Err(Code::NoWatcher) } else { Ok(Reply::Empty) }
         }
-        Question::WhoAmI => Ok(Reply::Identities(auth::who_am_i(&caller.address, &caller.proved))),
+        Question::WhoAmI => Ok(Reply::Identities(auth::who_am_i(&caller.address, config, &caller.proved))),
+        Question::Close => {
+            ends = ControlFlow::Break(Reason::Closed);
+            Ok(Reply::Empty)
+        }
+        Question::Refused(code @ Code::SessionClosedRequireSaslAuth) => {
+            zxid = Zxid::ZERO;
+            ends = ControlFlow::Break(Reason::AuthRequired);
+            Err(code)
+        }
         Question::Refused(code) => Err(code),
+        Question::Forbidden(code) => {
+            ends = ControlFlow::Break(Reason::Forbidden);
+            Err(code)
+        }
     };
     out.push(Delivery::Answer { xid, zxid, result });
     ends
+}
+
+/// The answer to a SASL token. Where nobody has a password here it says nothing, as in ZooKeeper, and a client that wanted to
+/// be somebody knows what to make of it.
+fn sasl(caller: &mut Caller, config: &AuthConfig, token: &[u8]) -> Reply {
+    let Some(users) = &config.sasl else { return Reply::Token(None) };
+    let nonce = || STANDARD.encode(rand::random::<[u8; NONCE_BYTES]>());
+    let answer = auth::exchange(&mut caller.sasl, token, users, nonce, &mut caller.proved);
+    caller.has_proved(config);
+    match answer {
+        Ok(token) => Reply::Token(Some(token.into())),
+        Err(auth::Failed) if auth::enforces_sasl(config) => {
+            Reply::SaslRefused(Code::SessionClosedRequireSaslAuth)
+        }
+        Err(auth::Failed) if users.failed_may_stay => Reply::Token(None),
+        Err(auth::Failed) => Reply::SaslRefused(Code::AuthFailed),
+    }
 }
 
 /// Bytes of the paths in a list of watches.
@@ -238,8 +306,11 @@ fn bytes(watches: &SetWatches) -> usize {
     [data, exist, child, persistent, recursive].into_iter().flatten().map(|path| path.len()).sum()
 }
 
-fn query(machine: &Machine, caller: &mut Caller, read: &Read) -> Result<Reply, Code> {
+fn query(machine: &Machine, caller: &mut Caller, traffic: &mut Traffic, read: &Read) -> Result<Reply, Code> {
     let result = machine.read(read, caller.session, caller.who());
+    if let Ok(reply) = &result {
+        measure(read, reply, traffic);
+    }
     let watch = match (read, &result) {
         // What does not exist can be watched by asking whether it exists, and only so.
         (Read::Exists { path, watch: true }, Err(Code::NoNode)) => Some((path, WatchKind::Exist)),
@@ -255,4 +326,34 @@ fn query(machine: &Machine, caller: &mut Caller, read: &Read) -> Result<Reply, C
         caller.watch(path, kind);
     }
     result
+}
+
+/// Counts what a read came to by the top-level znode that it was of: data and the names of children, as ZooKeeper does.
+fn measure(read: &Read, reply: &Reply, traffic: &mut Traffic) {
+    let path = match read {
+        Read::Exists { path, .. }
+        | Read::GetData { path, .. }
+        | Read::GetChildren { path, .. }
+        | Read::GetChildren2 { path, .. } => path,
+        Read::GetAcl { .. } | Read::GetEphemerals { .. } | Read::GetAllChildrenNumber { .. } => return,
+        Read::MultiRead(reads) => {
+            let Reply::Multi(results) = reply else { return };
+            for (read, (_, result)) in reads.iter().zip(results) {
+                if let Ok(reply) = result {
+                    measure(read, reply, traffic);
+                }
+            }
+            return;
+        }
+    };
+    let bytes = match reply {
+        Reply::Data(data, _) => data.as_ref().map_or(0, bytes::Bytes::len),
+        // All of them begin with the path of their parent, and a slash.
+        Reply::Children(children) | Reply::ChildrenStat(children, _) => {
+            let parent = if path.len() == 1 { 1 } else { path.len() + 1 };
+            children.iter().map(|child| child.as_str().len().saturating_sub(parent)).sum()
+        }
+        _ => 0,
+    };
+    traffic.read(path, bytes);
 }

@@ -3,20 +3,25 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use consensus::{Retention, Timing};
+use consensus::{Reaping, Retention, Timing};
+use machine::Rules;
+use proto::server_line::{ServerLine, bracketed};
 use proto::{MemberId, limits};
 
 use super::error::{ConfigError, Place};
-use super::server_line::{ServerLine, bracketed};
 use super::settings::Settings;
 use super::surroundings::Surroundings;
+use super::throttle::throttle;
 use super::{
-    AdminConfig, AuthConfig, ClientLimits, Config, EnsembleConfig, Listen, SessionConfig, Whitelist, dynamic,
+    AdminConfig, ClientLimits, Config, EnsembleConfig, Listen, SessionConfig, Whitelist, auth, dynamic, tls,
 };
 
 /// Java's servers leave 50 places for connections that wait to be accepted, too few for the clients of a member
 /// that has died and who all come at once.
 const BACKLOG: u32 = 1024;
+
+/// ZooKeeper says five minutes, and then takes the number for microseconds: clients are used to what that comes to.
+const SNAPSHOT_INTERVAL_MS: u64 = 300;
 
 /// Checks everything, and asks `around` for the files that are named.
 pub(super) fn check(settings: &mut Settings, around: &dyn Surroundings) -> Result<Config, ConfigError> {
@@ -35,42 +40,59 @@ pub(super) fn check(settings: &mut Settings, around: &dyn Surroundings) -> Resul
 
     let client_listen = client_listen(settings, own)?;
     if !standalone {
-        check_peer_type(settings, member, &servers)?;
+        check_peer_type(settings)?;
     }
     let voters: BTreeMap<MemberId, String> = if standalone {
         BTreeMap::from([(member, String::new())])
     } else {
-        let address =
-            |line: &ServerLine| format!("{}:{}", bracketed(&line.address().host), line.address().peer_port);
-        servers.iter().filter(|(_, line)| !line.observer).map(|(id, line)| (*id, address(line))).collect()
+        servers
+            .iter()
+            .filter(|(_, line)| !line.observer)
+            .map(|(id, line)| (*id, line.address().peer()))
+            .collect()
     };
+    let observers = servers.iter().filter(|(_, line)| line.observer && !standalone);
+    let observers = observers.map(|(id, line)| (*id, line.address().peer())).collect();
 
+    let tls = tls::check(settings, around)?;
+    let has_secure_port = tls.as_ref().is_some_and(|tls| tls.listen.is_some());
+    let auth = auth::check(settings, around, has_secure_port)?;
+    let auth_rules = auth.rules();
+    let slow_sync_ms = settings.number("fsync.warningthresholdms", 0..=u64::from(u32::MAX))?;
+    let read_only_mode = settings.flag("readonlymode.enabled")?.unwrap_or(false);
+    let words = Whitelist::parse(settings.text("4lw.commands.whitelist").unwrap_or("srvr"));
     Ok(Config {
+        text: String::new(),
         member,
         standalone,
         client_listen,
+        tls,
         session: session(settings, tick_ms)?,
         clients: clients(settings)?,
-        words: Whitelist::parse(settings.text("4lw.commands.whitelist").unwrap_or("srvr")),
+        throttle: throttle(settings, if standalone { 1 } else { servers.len() })?,
+        slow_sync: Duration::from_millis(slow_sync_ms.unwrap_or(1_000)),
+        read_only_mode,
+        // With this word those who may only read look for a member that serves more.
+        words: if read_only_mode { words.and("isro") } else { words },
         admin: admin(settings)?,
         metrics: metrics(settings)?,
-        auth: AuthConfig {
-            skip_acl: settings.flag("skipACL")?.unwrap_or(false),
-            super_digest: settings.text("DigestAuthenticationProvider.superDigest").map(str::to_owned),
-        },
+        metrics_total_suffix: settings.flag("corral.metricsTotalSuffix")?.unwrap_or(false),
+        auth,
         consensus: consensus::Config {
             member,
             boot: rand::random(),
             members: voters,
+            observers,
+            ensemble: (!standalone).then(|| description(member, &servers)),
             listen: if standalone { None } else { peer_listen(settings, own, around)? },
             data_dir,
             log_dir,
             timing: timing(settings)?,
             tick,
             retention: retention(settings)?,
-            sync_delay: Duration::from_millis(
-                settings.number("corral.syncDelayMs", 0..=10_000)?.unwrap_or(0),
-            ),
+            sync_delay: settings.millis("corral.syncDelayMs", 10_000)?.unwrap_or_default(),
+            rules: rules(settings)? | auth_rules,
+            reaping: reaping(settings)?,
         },
         ensemble: if standalone {
             None
@@ -82,6 +104,29 @@ pub(super) fn check(settings: &mut Settings, around: &dyn Surroundings) -> Resul
             })
         },
     })
+}
+
+/// What holds for every write while this member leads.
+fn rules(settings: &Settings) -> Result<Rules, ConfigError> {
+    let reconfig = settings.flag("reconfigEnabled")?.unwrap_or(false);
+    let standalone = settings.flag("standaloneEnabled")?.unwrap_or(true);
+    let quota_enforced = settings.flag("enforceQuota")?.unwrap_or(false);
+    // ZooKeeper has TTL znodes only where they are asked for, because they take numbers from its servers. Nothing here
+    // speaks against them.
+    let has_extended_types = settings.flag("extendedTypesEnabled")?.unwrap_or(true);
+    Ok(Rules::RECONFIG_ENABLED.when(reconfig)
+        | Rules::STANDALONE_DISABLED.when(!standalone)
+        | Rules::QUOTA_ENFORCED.when(quota_enforced)
+        | Rules::EXTENDED_TYPES_DISABLED.when(!has_extended_types))
+}
+
+/// What clients are to read of the members.
+fn description(member: MemberId, servers: &BTreeMap<MemberId, ServerLine>) -> consensus::Description {
+    let own = servers.get(&member);
+    consensus::Description {
+        lines: servers.iter().map(|(id, line)| format!("server.{id}={line}")).collect(),
+        is_certain: !own.is_some_and(|own| own.address().is_wildcard()),
+    }
 }
 
 fn folder(settings: &Settings, key: &str) -> Result<Option<PathBuf>, ConfigError> {
@@ -126,9 +171,6 @@ fn servers(
         }
         servers.insert(id, line);
     }
-    if servers.values().any(|line| line.observer) {
-        settings.note_once("server.N", "observers are not served yet: the others go on without them");
-    }
     Ok(servers)
 }
 
@@ -163,24 +205,12 @@ fn member(
     Ok(id)
 }
 
-/// Members without a vote are read, and left out: a member that is one itself cannot serve.
-fn check_peer_type(
-    settings: &Settings,
-    member: MemberId,
-    servers: &BTreeMap<MemberId, ServerLine>,
-) -> Result<(), ConfigError> {
+/// `peerType` must say something; the server line goes before it, as in ZooKeeper.
+fn check_peer_type(settings: &Settings) -> Result<(), ConfigError> {
     match settings.text("peerType").map(str::to_ascii_lowercase).as_deref() {
-        None | Some("participant" | "observer") => {}
-        Some(_) => return Err(settings.wrong("peerType", "must be `participant` or `observer`")),
+        None | Some("participant" | "observer") => Ok(()),
+        Some(_) => Err(settings.wrong("peerType", "must be `participant` or `observer`")),
     }
-    // The server line goes before `peerType`, as in ZooKeeper.
-    let key = format!("server.{member}");
-    if servers.get(&member).is_some_and(|line| line.observer) {
-        let message =
-            format!("{key} is this member, and an observer: members without a vote are not served yet");
-        return Err(ConfigError::at(settings.place(&key), message));
-    }
-    Ok(())
 }
 
 /// Where clients are listened to: `clientPort`, or the client part of the own server line.
@@ -267,7 +297,11 @@ fn admin(settings: &Settings) -> Result<Option<AdminConfig>, ConfigError> {
         return Err(settings.wrong("admin.commandURL", "must be a path such as `/commands`"));
     }
     let wanted = settings.flag("admin.enableServer")?.unwrap_or(true);
-    Ok(wanted.then_some(AdminConfig { listen: Listen { host, port }, commands_url }))
+    let gives_snapshots = settings.flag("admin.snapshot.enabled")?.unwrap_or(true);
+    let interval = settings.number("admin.rateLimiterIntervalInMS", 0..=u64::from(u32::MAX))?;
+    let snapshot_interval = Duration::from_millis(interval.unwrap_or(SNAPSHOT_INTERVAL_MS));
+    let listen = Listen { host, port };
+    Ok(wanted.then_some(AdminConfig { listen, commands_url, gives_snapshots, snapshot_interval }))
 }
 
 /// Where Prometheus is listened to, if ZooKeeper's provider for it is named.
@@ -316,6 +350,21 @@ fn frame_bytes(settings: &Settings, max: usize) -> Result<Option<usize>, ConfigE
     }
 }
 
+fn reaping(settings: &Settings) -> Result<Reaping, ConfigError> {
+    let defaults = Reaping::default();
+    let key = |name: &str| format!("znode.container.{name}");
+    let interval = settings.number(&key("checkIntervalMs"), 1..=u64::from(u32::MAX))?;
+    Ok(Reaping {
+        check_interval: interval.map_or(defaults.check_interval, Duration::from_millis),
+        per_minute_max: settings
+            .number(&key("maxPerMinute"), 1..=u32::MAX)?
+            .unwrap_or(defaults.per_minute_max),
+        never_used_ms: settings
+            .number(&key("maxNeverUsedIntervalMs"), 0..=i64::MAX)?
+            .unwrap_or(defaults.never_used_ms),
+    })
+}
+
 fn timing(settings: &Settings) -> Result<Timing, ConfigError> {
     let defaults = Timing::default();
     let millis = |key: &str, default: Duration| -> Result<Duration, ConfigError> {
@@ -341,15 +390,7 @@ fn retention(settings: &Settings) -> Result<Retention, ConfigError> {
         None => settings.number("snapCount", 2..=u64::MAX / 4)?.unwrap_or(defaults.snapshot_every),
     };
     let keep = settings.number("corral.logKeep", 0..=u64::MAX / 4)?.unwrap_or(defaults.keep);
-    let lag_max = match settings.number("corral.lagMax", 1..=u64::MAX)? {
-        Some(lag) if lag <= snapshot_every => {
-            return Err(settings.wrong(
-                "corral.lagMax",
-                &format!("must be more than {snapshot_every}, the distance of snapshots"),
-            ));
-        }
-        Some(lag) => lag,
-        None => defaults.lag_max.max(snapshot_every.saturating_mul(2)),
-    };
-    Ok(Retention { snapshot_every, keep, lag_max })
+    let mebibytes = settings.number("corral.logMaxMiB", 8..=u64::MAX >> 20)?;
+    let bytes_max = mebibytes.map_or(defaults.bytes_max, |mebibytes| mebibytes << 20);
+    Ok(Retention { snapshot_every, keep, bytes_max })
 }

@@ -2,8 +2,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::properties::{self, Property};
-use super::{ConfigError, Loaded, Surroundings, keys, load_text};
+use super::{ConfigError, Loaded, Surroundings, flags, load_text};
 
 /// Looks up an environment variable.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -64,15 +63,6 @@ pub fn zoo_cfg(environment: Environment<'_>) -> String {
         line(&mut text, "clientPort=2181");
     }
     text
-}
-
-/// The keys among the flags for Java. Other flags, and properties that are not ZooKeeper's, are Java's own matter.
-fn flags(environment: Environment<'_>) -> Vec<Property> {
-    ["SERVER_JVMFLAGS", "JVMFLAGS"]
-        .into_iter()
-        .flat_map(|name| properties::from_flags(&environment(name).unwrap_or_default(), name))
-        .filter(|flag| flag.key.starts_with("zookeeper.") || keys::look_up(&flag.key).is_some())
-        .collect()
 }
 
 fn variable(environment: Environment<'_>, name: &str, default: &str) -> String {

@@ -21,48 +21,50 @@ const ADMIN: Use =
     Ignored("the AdminServer speaks plain HTTP and answers each question on a connection of its own");
 const AUDIT: Use = Ignored("there is no audit log yet");
 const CACHE: Use = Ignored("replies are not cached: encoding them is cheap");
-const CONTAINERS: Use = Ignored("container znodes are not served yet");
 const DISK: Use = Ignored("files on disk are RocksDB's own matter");
 const ELECTION: Use = Ignored("members elect by Raft, and speak gRPC");
-const GLOBAL: Use = Ignored("every session is global");
+const GLOBAL: Use = Ignored("every session is global, but those of read-only mode");
 const JAVA: Use = Ignored("there is no Java here");
+const KERBEROS: Use = Ignored("Kerberos is not served");
 const LOGS: Use = Ignored("what is logged is set by CORRAL_LOG");
 const METRICS: Use = Ignored("Prometheus is answered over plain HTTP, and there is no Java to tell of");
+const PEERS: Use = Ignored("traffic between members cannot be encrypted yet");
 const PURGE: Use = Ignored("logs and snapshots are always purged");
-const SASL: Use = Ignored("SASL is not served yet");
-const SNAPSHOTS: Use = Ignored("the AdminServer neither gives nor takes snapshots yet");
+const STALE: Use = Ignored("requests that wait are always dropped when their connection ends");
 const SYNCED: Use = Ignored("the log is always synced before it is acknowledged");
-const THROTTLE: Use = Ignored("a connection's requests are bounded; there is no other throttle yet");
-const TLS: Use = Ignored("TLS is not served yet");
-const UNVOTING: Use = Ignored("members without a vote are not served yet");
+const UNVOTING: Use = Ignored("members without a vote follow the leader like any other, and sync their log");
 const WATCHES: Use = Ignored("there is one kind of watch table, and it knows all kinds of watch");
 
 /// The table, in the order of the alphabet. A name that ends with `*` stands for all that begin so. The prefix
 /// `zookeeper.`, which ZooKeeper gives to its system properties, is not written here.
 pub(super) const KEYS: &[(&str, Use)] = &[
     ("4lw.commands.whitelist", Honoured),
-    ("DigestAuthenticationProvider.digestAlg", Ignored("digests are SHA-1, as clients make them by default")),
-    ("DigestAuthenticationProvider.enabled", Ignored("the scheme `digest` is always served")),
+    ("DigestAuthenticationProvider.digestAlg", Honoured),
+    ("DigestAuthenticationProvider.enabled", Honoured),
     ("DigestAuthenticationProvider.superDigest", Honoured),
     ("IPAuthenticationProvider.usexforwardedfor", ADMIN),
-    ("X509AuthenticationProvider.superUser", TLS),
+    ("SASLAuthenticationProvider.superPassword", Honoured),
+    ("X509AuthenticationProvider.superUser", Honoured),
     ("admin.commandURL", Honoured),
     ("admin.enableServer", Honoured),
-    ("admin.forceHttps", OffOnly("TLS is not served yet")),
-    ("admin.needClientAuth", OffOnly("TLS is not served yet")),
-    ("admin.rateLimiterIntervalInMS", SNAPSHOTS),
-    ("admin.restore.enabled", SNAPSHOTS),
+    ("admin.forceHttps", OffOnly("the AdminServer does not speak TLS")),
+    ("admin.needClientAuth", OffOnly("the AdminServer does not speak TLS")),
+    ("admin.rateLimiterIntervalInMS", Honoured),
+    (
+        "admin.restore.enabled",
+        Ignored("a backup is restored by `corral restore`, while the members do not run"),
+    ),
     ("admin.serverAddress", Honoured),
     ("admin.serverPort", Honoured),
-    ("admin.snapshot.enabled", SNAPSHOTS),
+    ("admin.snapshot.enabled", Honoured),
     ("admin.*", ADMIN),
-    ("allowSaslFailedClients", SASL),
+    ("allowSaslFailedClients", Honoured),
     ("audit.*", AUDIT),
-    ("authProvider.*", Ignored("the schemes are world, digest, auth and ip")),
+    ("authProvider.*", Honoured),
     ("autopurge.purgeInterval", PURGE),
     ("autopurge.snapRetainCount", PURGE),
-    ("client.certReload", TLS),
-    ("client.portUnification", TLS),
+    ("client.certReload", Ignored("certificates are read when the member starts")),
+    ("client.portUnification", Honoured),
     ("clientPort", Honoured),
     ("clientPortAddress", Honoured),
     ("clientPortListenBacklog", Honoured),
@@ -75,13 +77,31 @@ pub(super) const KEYS: &[(&str, Use)] = &[
     ("commitLogCount", Ignored("how much log is kept for members that were away is set by corral.logKeep")),
     ("commitProcessor.*", Ignored("there is no such queue here")),
     ("connectToLearnerMasterLimit", ELECTION),
-    ("connection_throttle_*", THROTTLE),
+    ("connectionDecreaseRatio", Honoured),
+    ("connectionDropDecrease", Honoured),
+    ("connectionDropIncrease", Honoured),
+    ("connectionFreezeTime", Honoured),
+    ("connectionMaxTokens", Honoured),
+    ("connectionTokenFillCount", Honoured),
+    ("connectionTokenFillTime", Honoured),
+    ("connection_throttle_decrease_ratio", Honoured),
+    ("connection_throttle_drop_decrease", Honoured),
+    ("connection_throttle_drop_increase", Honoured),
+    ("connection_throttle_fill_count", Honoured),
+    ("connection_throttle_fill_time", Honoured),
+    ("connection_throttle_freeze_time", Honoured),
+    ("connection_throttle_global_session_weight", Honoured),
+    ("connection_throttle_local_session_weight", GLOBAL),
+    ("connection_throttle_renew_session_weight", Honoured),
+    ("connection_throttle_tokens", Honoured),
+    ("connection_throttle_weight_enabled", Honoured),
     ("console.threshold", LOGS),
     ("corral.electionTimeoutMaxMs", Honoured),
     ("corral.electionTimeoutMinMs", Honoured),
     ("corral.heartbeatMs", Honoured),
-    ("corral.lagMax", Honoured),
     ("corral.logKeep", Honoured),
+    ("corral.logMaxMiB", Honoured),
+    ("corral.metricsTotalSuffix", Honoured),
     ("corral.snapshotEvery", Honoured),
     ("corral.syncDelayMs", Honoured),
     ("dataDir", Honoured),
@@ -90,32 +110,35 @@ pub(super) const KEYS: &[(&str, Use)] = &[
     ("dynamicConfigFile", Honoured),
     ("electionAlg", ELECTION),
     ("electionPortBindRetry", ELECTION),
-    ("emulate353TTLNodes", CONTAINERS),
-    ("enforce.auth.enabled", OffOnly("authentication cannot be enforced yet")),
-    ("enforce.auth.schemes", Ignored("authentication cannot be enforced yet")),
-    ("enforceQuota", Ignored("quotas are not served yet")),
-    ("ensembleAuthName", Ignored("the scheme `ensemble` is not served yet")),
-    ("extendedTypesEnabled", CONTAINERS),
+    ("emulate353TTLNodes", Ignored("no TTL znode here was written by ZooKeeper 3.5.3")),
+    ("enforce.auth.enabled", Honoured),
+    ("enforce.auth.schemes", Honoured),
+    ("enforceQuota", Honoured),
+    ("ensembleAuthName", Honoured),
+    ("extendedTypesEnabled", Honoured),
     ("fastleader.*", ELECTION),
-    ("fips-mode", TLS),
+    ("fips-mode", Ignored("users of the JAAS file prove their passwords by DIGEST-MD5, as to ZooKeeper 3.9")),
     ("flushDelay", Ignored("what waits is written together, and nothing waits for a timer")),
     ("follower.nodelay", ELECTION),
     ("forceSync", SYNCED),
-    ("fsync.warningthresholdms", Ignored("slow syncs are not warned of yet")),
-    ("globalOutstandingLimit", THROTTLE),
+    ("fsync.warningthresholdms", Honoured),
+    ("globalOutstandingLimit", Honoured),
     ("group.*", Refused("every member has one vote: there are no groups")),
     ("initLimit", Honoured),
+    ("java.security.auth.login.config", Honoured),
     ("java.*", JAVA),
     ("jmx.*", JAVA),
     ("jute.maxbuffer", Honoured),
     ("jvm.pause.monitor*", JAVA),
-    ("kerberos.*", SASL),
-    ("largeRequestMaxBytes", THROTTLE),
-    ("largeRequestThreshold", THROTTLE),
+    ("kerberos.removeHostFromPrincipal", Honoured),
+    ("kerberos.removeRealmFromPrincipal", Honoured),
+    ("kerberos.*", KERBEROS),
+    ("largeRequestMaxBytes", Honoured),
+    ("largeRequestThreshold", Honoured),
     ("leader.*", ELECTION),
     ("leaderServes", Ignored("a leader serves clients too")),
     ("learner.*", ELECTION),
-    ("letAnySaslUserDoX", SASL),
+    ("letAnySaslUserDoX", Honoured),
     ("localSessionsEnabled", GLOBAL),
     ("localSessionsUpgradingEnabled", GLOBAL),
     ("log.*", LOGS),
@@ -133,52 +156,82 @@ pub(super) const KEYS: &[(&str, Use)] = &[
     ("metricsProvider.*", METRICS),
     ("minSessionTimeout", Honoured),
     ("multiAddress.*", Ignored("of several addresses of a member the first is used")),
+    ("netty.server.outstandingHandshake.limit", Honoured),
     ("netty.*", JAVA),
     ("nio.*", JAVA),
     ("observer.*", UNVOTING),
     ("observerMasterPort", UNVOTING),
     ("oraclePath", Refused("two members and an oracle are no quorum")),
     ("peerType", Honoured),
-    ("portUnification", TLS),
+    ("portUnification", PEERS),
     ("preAllocSize", DISK),
     ("quorum.auth.enableSasl", OffOnly("members cannot authenticate each other yet")),
     ("quorum.auth.learnerRequireSasl", OffOnly("members cannot authenticate each other yet")),
     ("quorum.auth.serverRequireSasl", OffOnly("members cannot authenticate each other yet")),
-    ("quorum.auth.*", SASL),
+    ("quorum.auth.*", Ignored("members do not authenticate each other yet")),
     ("quorum.cnxn.threads.size", ELECTION),
     ("quorumListenOnAllIPs", Honoured),
-    ("readonlymode.enabled", Ignored("a member that finds no leader serves nobody yet")),
-    ("reconfigEnabled", Ignored("members cannot be changed at run time yet")),
-    ("requestThrottle*", THROTTLE),
-    ("request_stale_*", THROTTLE),
-    ("request_throttle_*", THROTTLE),
+    ("readonlymode.enabled", Honoured),
+    ("reconfigEnabled", Honoured),
+    ("requestStaleConnectionCheck", STALE),
+    ("requestStaleLatencyCheck", Honoured),
+    ("requestThrottleDropStale", Honoured),
+    ("requestThrottleLimit", Honoured),
+    ("requestThrottleStallTime", Honoured),
+    ("request_stale_connection_check", STALE),
+    ("request_stale_latency_check", Honoured),
+    ("request_throttle_drop_stale", Honoured),
+    ("request_throttle_max_requests", Honoured),
+    ("request_throttle_stall_time", Honoured),
     ("root.logger", LOGS),
-    ("sasl.*", SASL),
-    ("secureClientPort", TLS),
-    ("secureClientPortAddress", TLS),
+    ("sasl.serverconfig", Honoured),
+    ("sasl.*", Ignored("it is for clients")),
+    ("secureClientPort", Honoured),
+    ("secureClientPortAddress", Honoured),
     ("serializeLastProcessedZxid.enabled", DISK),
     ("server.*", Honoured),
     ("serverCnxnFactory", JAVA),
-    ("sessionRequireClientSASLAuth", OffOnly("SASL is not served yet")),
+    ("sessionRequireClientSASLAuth", Honoured),
     ("skipACL", Honoured),
     ("snapCount", Mapped),
     ("snapSizeLimitInKb", DISK),
     ("snapshot.*", DISK),
-    ("ssl.*", TLS),
+    ("ssl.authProvider", Honoured),
+    ("ssl.ciphersuites", Honoured),
+    ("ssl.clientAuth", Honoured),
+    ("ssl.clientHostnameVerification", OffOnly("clients' certificates are not held against their addresses")),
+    ("ssl.crl", OffOnly("lists of revoked certificates are not looked at")),
+    ("ssl.enabledProtocols", Honoured),
+    ("ssl.handshakeDetectionTimeoutMillis", Honoured),
+    ("ssl.keyStore.location", Honoured),
+    ("ssl.keyStore.password", Honoured),
+    ("ssl.keyStore.passwordPath", Honoured),
+    ("ssl.keyStore.type", Honoured),
+    ("ssl.ocsp", OffOnly("nobody is asked whether certificates have been revoked")),
+    ("ssl.protocol", Honoured),
+    ("ssl.quorum.*", PEERS),
+    ("ssl.trustStore.location", Honoured),
+    ("ssl.trustStore.password", Honoured),
+    ("ssl.trustStore.passwordPath", Honoured),
+    ("ssl.trustStore.type", Honoured),
+    ("ssl.*", Ignored("TLS is not Java's here")),
     ("sslQuorum", OffOnly("traffic between members cannot be encrypted yet")),
-    ("sslQuorumReloadCertFiles", TLS),
+    ("sslQuorumReloadCertFiles", PEERS),
     ("standaloneEnabled", Honoured),
-    ("superUser*", SASL),
+    ("superUser*", Honoured),
     ("syncEnabled", UNVOTING),
     ("syncLimit", Honoured),
     ("tcpKeepAlive", ELECTION),
-    ("throttled_op_wait_time", THROTTLE),
+    ("throttledOpWaitTime", Honoured),
+    ("throttled_op_wait_time", Honoured),
     ("tickTime", Honoured),
     ("txnLogSizeLimitInKb", DISK),
     ("watchManagerName", WATCHES),
     ("watcherClean*", WATCHES),
     ("weight.*", Refused("every member has one vote: there are no weights")),
-    ("znode.container.*", CONTAINERS),
+    ("znode.container.checkIntervalMs", Honoured),
+    ("znode.container.maxNeverUsedIntervalMs", Honoured),
+    ("znode.container.maxPerMinute", Honoured),
 ];
 
 /// The key without the prefix that ZooKeeper gives to its system properties.
@@ -198,17 +251,68 @@ pub(super) fn look_up(key: &str) -> Option<Use> {
 /// The known key that is most like an unknown one, if any is much like it.
 pub(super) fn nearest(key: &str) -> Option<&'static str> {
     let lower = key.to_lowercase();
+    let letters = lower.chars().count();
+    let most = |name: &str| name.len().min(key.len()) / 3;
     KEYS.iter()
         .filter(|(name, _)| !name.ends_with('*'))
+        // The letters that one has more than the other are so many steps at least. To count the rest of them takes as long as
+        // both lengths multiplied, and a file may hold thousands of keys, or one of thousands of letters.
+        .filter(|(name, _)| name.len().abs_diff(letters) <= most(name))
         .map(|(name, _)| (strsim::osa_distance(&lower, &name.to_lowercase()), *name))
         .min()
-        .filter(|(distance, name)| *distance <= name.len().min(key.len()) / 3)
+        .filter(|(distance, name)| *distance <= most(name))
         .map(|(_, name)| name)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+
+    /// The table in the README.
+    fn table() -> String {
+        let mut honoured = Vec::new();
+        let mut mapped = Vec::new();
+        let mut others: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+        for (name, usage) in KEYS {
+            match usage {
+                Honoured => honoured.push(*name),
+                Mapped => mapped.push(*name),
+                Ignored(reason) => others.entry(("ignored", reason)).or_default().push(name),
+                OffOnly(reason) => others.entry(("may not be `true`", reason)).or_default().push(name),
+                Refused(reason) => others.entry(("refused", reason)).or_default().push(name),
+            }
+        }
+        let list =
+            |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let mut text = "| keys | what is done with them |\n|---|---|\n".to_owned();
+        text += &format!("| {} | they count |\n", list(&honoured));
+        text += &format!("| {} | for something of ours that serves the same purpose |\n", list(&mapped));
+        for ((what, reason), names) in others {
+            text += &format!("| {} | {what}: {reason} |\n", list(&names));
+        }
+        text
+    }
+
+    #[test]
+    fn the_readme_tells_of_every_key() {
+        const BEGIN: &str = "<!-- keys of zoo.cfg, from node/src/config/keys.rs by `make bless` -->\n";
+        const END: &str = "<!-- end of keys -->\n";
+        let readme = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+        let text = std::fs::read_to_string(&readme).expect("the README");
+        let (before, rest) = text.split_once(BEGIN).expect("the README has a place for the keys");
+        let (written, behind) = rest.split_once(END).expect("the keys in the README have an end");
+        if std::env::var_os("UPDATE_GOLDENFILES").is_some() {
+            std::fs::write(&readme, [before, BEGIN, &table(), END, behind].concat())
+                .expect("the README is written");
+        } else {
+            assert!(
+                written == table(),
+                "README.md tells something else of the keys than keys.rs: `make bless`"
+            );
+        }
+    }
 
     #[test]
     fn no_key_stands_twice_and_all_are_in_order() {
@@ -239,6 +343,7 @@ mod tests {
         check_nearest("maxClientConnections", None);
         check_nearest("maxClientCnxn", Some("maxClientCnxns"));
         check_nearest("x", None);
+        check_nearest(&"tickTime".repeat(100_000), None);
         check_nearest("corral.heartbeat", Some("corral.heartbeatMs"));
     }
 }

@@ -1,16 +1,20 @@
 //! What an operator decided, with units in the types: read once, checked once.
 // Layers, lowest first.
 mod error;
-mod server_line;
 mod surroundings;
 mod whitelist;
 
+mod jaas;
 mod keys;
 mod properties;
 
 mod settings;
 
+mod auth;
 mod dynamic;
+mod throttle;
+
+mod tls;
 
 mod check;
 
@@ -22,10 +26,13 @@ use std::time::Duration;
 
 use proto::MemberId;
 
+pub use auth::{AuthConfig, DigestAlgorithm, SaslConfig, Secret};
 pub use error::{ConfigError, Place};
-pub use server_line::{ClientAddress, PeerAddress, ServerLine, bracketed};
+pub use proto::server_line::{ClientAddress, PeerAddress, ServerLine, bracketed};
 pub use settings::Note;
 pub use surroundings::{Surroundings, ThisMachine};
+pub use throttle::{GreetingThrottle, LargeRequests, RequestThrottle, Throttle};
+pub use tls::{ClientAuth, Store, StoreFormat, TlsConfig};
 pub use whitelist::Whitelist;
 
 use properties::Property;
@@ -40,7 +47,7 @@ pub struct Loaded {
     pub notes: Vec<Note>,
 }
 
-/// Reads a `zoo.cfg`, and the files that it names.
+/// Reads a `zoo.cfg`, the files that it names, and the flags for Java, which count where the file is silent.
 ///
 /// # Errors
 /// Names file and line of what cannot be had.
@@ -48,7 +55,17 @@ pub fn load(file: &Path, around: &dyn Surroundings) -> Result<Loaded, ConfigErro
     let text = around.read(file).map_err(|error| {
         ConfigError::at(&Place::File(file.to_owned()), format!("cannot be read ({error})"))
     })?;
-    load_text(&text, file, Vec::new(), around)
+    load_text(&text, file, flags(&|name| around.variable(name)), around)
+}
+
+/// The keys among the flags for Java, which ZooKeeper's scripts take from these variables. Other flags, and properties that
+/// are not ZooKeeper's, are Java's own matter. Of a key that is in both, `JVMFLAGS` counts, which stands behind the other.
+fn flags(environment: &dyn Fn(&str) -> Option<String>) -> Vec<Property> {
+    ["SERVER_JVMFLAGS", "JVMFLAGS"]
+        .into_iter()
+        .flat_map(|name| properties::from_flags(&environment(name).unwrap_or_default(), name))
+        .filter(|flag| flag.key.starts_with("zookeeper.") || keys::look_up(&flag.key).is_some())
+        .collect()
 }
 
 /// Reads the text of a `zoo.cfg`; `file` is what errors call it. What `flags` set counts where the text is silent.
@@ -60,30 +77,44 @@ fn load_text(
 ) -> Result<Loaded, ConfigError> {
     let mut settings = Settings::gather(properties::parse(text, file)?)?;
     settings.add_defaults(Settings::gather(flags)?);
-    let config = check::check(&mut settings, around)?;
+    let mut config = check::check(&mut settings, around)?;
+    text.clone_into(&mut config.text);
     Ok(Loaded { config, notes: settings.into_notes() })
 }
 
 /// Everything that is decided before the process starts. Each part goes, by value, to the one who needs it.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The text that all this was read from.
+    pub text: String,
     /// This member: the number in `myid`, which names one of the `server.N` lines. Alone and without `myid`: 0.
     pub member: MemberId,
     /// Whether there are no others, and none are expected: `Mode: standalone`.
     pub standalone: bool,
     /// Where clients are listened to.
     pub client_listen: Listen,
+    /// Clients that speak TLS; `None` if nobody is to.
+    pub tls: Option<TlsConfig>,
     /// How long sessions may live in silence.
     pub session: SessionConfig,
     /// What clients may take of this member.
     pub clients: ClientLimits,
+    /// How much they may ask of it at a time, all together.
+    pub throttle: Throttle,
+    /// How long a sync of the log may take until it is warned of.
+    pub slow_sync: Duration,
+    /// Whether a member that knows no leader serves reads to clients that say `readOnly`.
+    pub read_only_mode: bool,
     /// Which four-letter words are answered.
     pub words: Whitelist,
     /// The AdminServer, if there is to be one.
     pub admin: Option<AdminConfig>,
     /// Where Prometheus finds the metrics, besides at the AdminServer; `None` if nowhere.
     pub metrics: Option<Listen>,
-    /// Who may do what.
+    /// Whether names of counters end with `_total` for Prometheus, as from ZooKeeper 3.10 on. Dashboards made for
+    /// older ones know them without.
+    pub metrics_total_suffix: bool,
+    /// Who clients may prove to be, and what they must prove.
     pub auth: AuthConfig,
     /// What the part below needs: members, folders, the rhythm of elections.
     pub consensus: consensus::Config,
@@ -131,15 +162,10 @@ pub struct AdminConfig {
     pub listen: Listen,
     /// The path under which its commands are found, such as `/commands`.
     pub commands_url: String,
-}
-
-/// Who may do what.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuthConfig {
-    /// Whether ACLs are not looked at.
-    pub skip_acl: bool,
-    /// `name:base64(sha1(name:password))` of the identity that may do everything, if there is one.
-    pub super_digest: Option<String>,
+    /// Whether it gives backups.
+    pub gives_snapshots: bool,
+    /// How long it gives none after one: `admin.rateLimiterIntervalInMS`.
+    pub snapshot_interval: Duration,
 }
 
 /// What was said of the ensemble, in ZooKeeper's own terms.

@@ -54,10 +54,12 @@ pub(super) fn parse(text: &str, file: &Path) -> Result<Vec<Property>, ConfigErro
     Ok(properties)
 }
 
-/// The properties among the flags of a Java launcher: `-Xmx1g -Dzookeeper.skipACL=yes` holds one.
+/// The properties among the flags of a Java launcher: `-Xmx1g -Dzookeeper.skipACL=yes` holds one. Words may be quoted as
+/// for a shell; where the quotes do not close, they are taken as they stand.
 pub(super) fn from_flags(flags: &str, variable: &'static str) -> Vec<Property> {
-    flags
-        .split_whitespace()
+    let words = shlex::split(flags).unwrap_or_else(|| flags.split_whitespace().map(str::to_owned).collect());
+    words
+        .iter()
         .filter_map(|flag| flag.strip_prefix("-D"))
         .map(|definition| {
             let (key, value) = definition.split_once('=').unwrap_or((definition, ""));
@@ -118,5 +120,21 @@ mod tests {
         let flags = from_flags("-Xmx512m -Dzookeeper.skipACL=yes -Djute.maxbuffer=4194304", "JVMFLAGS");
         let flags: Vec<_> = flags.iter().map(|p| (p.key.as_str(), p.value.as_str())).collect();
         assert_eq!(flags, [("zookeeper.skipACL", "yes"), ("jute.maxbuffer", "4194304")]);
+    }
+
+    #[test]
+    fn flags_are_quoted_as_for_a_shell() {
+        let check = |flags: &str, expected: &[(&str, &str)]| {
+            let flags = from_flags(flags, "JVMFLAGS");
+            let flags: Vec<_> = flags.iter().map(|p| (p.key.as_str(), p.value.as_str())).collect();
+            assert_eq!(flags, expected);
+        };
+        check(
+            r#""-Da=b c" -Dd='e f'  -D"g h"=i -Dj=k\ l"#,
+            &[("a", "b c"), ("d", "e f"), ("g h", "i"), ("j", "k l")],
+        );
+        check("-Da=\"b -Dc=d", &[("a", "\"b"), ("c", "d")]);
+        check("-Da -D= '' -D", &[("a", ""), ("", ""), ("", "")]);
+        check(" \t\n", &[]);
     }
 }

@@ -1,19 +1,22 @@
 //! The keys that were set, each known and set once, with typed ways to ask for them.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
+use std::time::Duration;
 
 use super::error::{ConfigError, Place};
 use super::keys::{self, Use};
 use super::properties::Property;
 
 /// Something that an operator should be told, though it is no error.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Note {
     /// The key that it is about.
     pub key: String,
     /// What is to be told of it.
     pub text: String,
+    /// Whether nobody knows the key: it may be a slip of the pen.
+    pub is_unknown: bool,
 }
 
 /// The keys that were set and that count, without prefix.
@@ -28,13 +31,15 @@ impl Settings {
     /// Java.
     ///
     /// # Errors
-    /// A key that nobody knows, or that may not be set.
+    /// A key that may not be set.
     pub(super) fn gather(properties: impl IntoIterator<Item = Property>) -> Result<Self, ConfigError> {
         let mut settings = Self::default();
         for property in properties {
             let key = keys::unprefixed(&property.key).to_owned();
             match keys::look_up(&key) {
-                None => return Err(unknown(&property)),
+                // ZooKeeper makes a system property of it, which it may or may not know: a file that starts there, starts
+                // here.
+                None => settings.note(unknown(&property.key)),
                 Some(Use::Refused(reason)) => {
                     return Err(ConfigError::at(
                         &property.place,
@@ -66,22 +71,22 @@ impl Settings {
         for (key, property) in other.values {
             self.values.entry(key).or_insert(property);
         }
-        for note in other.notes {
-            self.note_once(&note.key, &note.text);
-        }
+        self.notes.extend(other.notes);
     }
 
     /// Has an operator told something of a key.
     pub(super) fn note_once(&mut self, key: &str, text: &str) {
-        let note = Note { key: key.to_owned(), text: text.to_owned() };
-        if !self.notes.contains(&note) {
-            self.notes.push(note);
-        }
+        self.note(Note { key: key.to_owned(), text: text.to_owned(), is_unknown: false });
     }
 
-    /// What an operator should be told.
+    fn note(&mut self, note: Note) {
+        self.notes.push(note);
+    }
+
+    /// What an operator should be told, nothing twice.
     pub(super) fn into_notes(self) -> Vec<Note> {
-        self.notes
+        let mut told = HashSet::new();
+        self.notes.into_iter().filter(|note| told.insert(note.clone())).collect()
     }
 
     /// Where a key was set.
@@ -106,6 +111,21 @@ impl Settings {
         match text.parse() {
             Ok(number) if range.contains(&number) => Ok(Some(number)),
             _ => Err(self.wrong(key, &format!("must be a number from {} to {}", range.start(), range.end()))),
+        }
+    }
+
+    /// A span of so many milliseconds at most, which may be given with up to three decimals.
+    ///
+    /// # Errors
+    /// It is none, or longer.
+    pub(super) fn millis(&self, key: &str, max: u64) -> Result<Option<Duration>, ConfigError> {
+        let Some(text) = self.text(key) else { return Ok(None) };
+        match micros(text) {
+            Some(micros) if micros <= max * 1_000 => Ok(Some(Duration::from_micros(micros))),
+            _ => {
+                Err(self
+                    .wrong(key, &format!("must be a number of milliseconds from 0 to {max}, such as 0.5")))
+            }
         }
     }
 
@@ -134,10 +154,20 @@ impl Settings {
     }
 }
 
-fn unknown(property: &Property) -> ConfigError {
-    let advice = match keys::nearest(keys::unprefixed(&property.key)) {
-        Some(nearest) => format!("; did you mean `{nearest}`?"),
-        None => String::new(),
+/// So many milliseconds in microseconds.
+fn micros(millis: &str) -> Option<u64> {
+    let (whole, part) = millis.split_once('.').unwrap_or((millis, "0"));
+    let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number(whole) || !is_number(part) || part.len() > 3 {
+        return None;
+    }
+    whole.parse::<u64>().ok()?.checked_mul(1_000)?.checked_add(format!("{part:0<3}").parse().ok()?)
+}
+
+fn unknown(key: &str) -> Note {
+    let text = match keys::nearest(keys::unprefixed(key)) {
+        Some(nearest) => format!("nobody knows this key; did you mean `{nearest}`?"),
+        None => "nobody knows this key".to_owned(),
     };
-    ConfigError::at(&property.place, format!("unknown key `{}`{advice}", property.key))
+    Note { key: key.to_owned(), text, is_unknown: true }
 }

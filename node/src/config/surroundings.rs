@@ -11,6 +11,9 @@ pub trait Surroundings {
     /// Those of the file system.
     fn read(&self, file: &Path) -> io::Result<String>;
 
+    /// An environment variable.
+    fn variable(&self, name: &str) -> Option<String>;
+
     /// Whether peers elsewhere reach this machine by listening on this host name or address.
     fn is_own(&self, host: &str) -> bool;
 }
@@ -22,6 +25,10 @@ pub struct ThisMachine;
 impl Surroundings for ThisMachine {
     fn read(&self, file: &Path) -> io::Result<String> {
         std::fs::read_to_string(file)
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
     }
 
     fn is_own(&self, host: &str) -> bool {

@@ -14,6 +14,10 @@ impl Surroundings for Paper<'_> {
         found.map(|(_, text)| (*text).to_owned()).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
+    fn variable(&self, _: &str) -> Option<String> {
+        None
+    }
+
     fn is_own(&self, host: &str) -> bool {
         ["zoo1", "localhost", "::1"].contains(&host)
     }
@@ -33,36 +37,67 @@ fn describe(loaded: Result<Loaded, ConfigError>) -> String {
         member,
         standalone,
         client_listen,
+        tls,
         session,
         clients,
+        throttle,
+        slow_sync,
+        read_only_mode,
         words,
         admin,
         metrics,
         auth,
         consensus,
         ensemble,
+        text: _,
+        metrics_total_suffix,
     } = config;
     fact("member", &member.get());
     fact("standalone", &standalone);
     fact("clients at", &format!("{}:{}", client_listen.host, client_listen.port));
+    if let Some(tls) = tls {
+        fact("TLS", &tls);
+    }
     fact("tick", &session.tick);
     fact("session timeout", &(session.timeout_min..=session.timeout_max));
     fact("limits", &clients);
+    fact("requests", &throttle.outstanding);
+    fact("throttle of greetings", &throttle.greetings);
+    fact("throttle of requests", &throttle.requests);
+    fact("large requests", &throttle.large);
+    if !consensus.sync_delay.is_zero() {
+        fact("syncs take longer by", &consensus.sync_delay);
+    }
+    if slow_sync != Duration::from_secs(1) {
+        fact("slow syncs from", &slow_sync);
+    }
+    if read_only_mode {
+        fact("reads without a leader", &true);
+    }
     fact("words", &words);
     fact(
         "operators at",
-        &admin.map(|AdminConfig { listen: Listen { host, port }, commands_url }| {
+        &admin.map(|AdminConfig { listen: Listen { host, port }, commands_url, .. }| {
             format!("{host}:{port}{commands_url}")
         }),
     );
     fact("metrics at", &metrics.map(|Listen { host, port }| format!("{host}:{port}")));
-    fact("auth", &auth);
+    if metrics_total_suffix {
+        fact("counters end with _total", &true);
+    }
+    fact("auth", &describe_auth(&auth));
     fact("voters", &consensus.members.iter().map(|(id, at)| format!("{id}={at}")).collect::<Vec<_>>());
+    if !consensus.observers.is_empty() {
+        let observers = consensus.observers.iter().map(|(id, at)| format!("{id}={at}"));
+        fact("observers", &observers.collect::<Vec<_>>());
+    }
     fact("peers at", &consensus.listen);
     fact("state in", &consensus.data_dir);
     fact("log in", &consensus.log_dir);
     fact("timing", &consensus.timing);
     fact("retention", &consensus.retention);
+    fact("rules", &consensus.rules);
+    fact("reaping", &consensus.reaping);
     if let Some(ensemble) = ensemble {
         fact("init limit", &ensemble.init_limit);
         fact("sync limit", &ensemble.sync_limit);
@@ -70,10 +105,41 @@ fn describe(loaded: Result<Loaded, ConfigError>) -> String {
             fact(&format!("server.{id}"), &line.to_string());
         }
     }
-    for Note { key, text } in notes {
+    for Note { key, text, .. } in notes {
         fact(&format!("note on {key}"), &text);
     }
     text
+}
+
+/// What is not as it is without being asked for.
+fn describe_auth(auth: &AuthConfig) -> String {
+    let AuthConfig {
+        skip_acl,
+        digest,
+        super_digest,
+        sasl,
+        x509_super,
+        ensemble,
+        enforced,
+        sasl_acls,
+        x509_acls,
+    } = auth;
+    let mut told = Vec::new();
+    let mut tell = |differs: bool, what: String| {
+        if differs {
+            told.push(what);
+        }
+    };
+    tell(*skip_acl, "no ACLs".to_owned());
+    tell(*digest != Some(DigestAlgorithm::Sha1), format!("digest {digest:?}"));
+    tell(super_digest.is_some(), format!("super digest {super_digest:?}"));
+    tell(sasl.is_some(), format!("{sasl:?}"));
+    tell(x509_super.is_some(), format!("super subject {x509_super:?}"));
+    tell(ensemble.is_some(), format!("called {ensemble:?}"));
+    tell(!enforced.is_empty(), format!("enforced {enforced:?}"));
+    tell(*sasl_acls, "SASL in ACLs".to_owned());
+    tell(*x509_acls, "X.509 in ACLs".to_owned());
+    told.join("; ")
 }
 
 fn read(zoo_cfg: &str, files: &[(&str, &str)]) -> String {
@@ -143,17 +209,72 @@ fn values_have_units_and_bounds() {
         "minSessionTimeout=90000",
         "zoo.cfg:3: the shortest session timeout (90000 ms) is longer than the longest (60000 ms)",
     );
-    check("skipACL=yes", "auth: AuthConfig { skip_acl: true, super_digest: None }");
+    check("skipACL=yes", "auth: \"no ACLs\"");
     check("skipACL=maybe", "zoo.cfg:3: `skipACL=maybe`: it must be `true` or `false`");
     check(
         "zookeeper.DigestAuthenticationProvider.superDigest=super:xQJm=",
-        "auth: AuthConfig { skip_acl: false, super_digest: Some(\"super:xQJm=\") }",
+        r#"auth: "super digest Some(\"super:xQJm=\")""#,
     );
     check(
         "jute.maxbuffer=0x9fffff\nmaxClientCnxns=0\nmaxCnxns=5\nclientPortListenBacklog=7",
         "limits: ClientLimits { per_address: 0, total: 5, frame_bytes: 10485759, backlog: 7 }",
     );
     check("jute.maxbuffer=1g", "zoo.cfg:3: `jute.maxbuffer=1g`: it must be a number from 1 to 33554432");
+}
+
+#[test]
+fn what_clients_may_ask_at_a_time_is_bounded() {
+    check("", "requests: 1000");
+    check("globalOutstandingLimit=70", "requests: 70");
+    check(
+        "globalOutstandingLimit=0",
+        "zoo.cfg:3: `globalOutstandingLimit=0`: it must be a number from 1 to 18446744073709551615",
+    );
+    let three = "globalOutstandingLimit=70\nserver.1=zoo1:1:2\nserver.2=zoo2:1:2\nserver.3=zoo3:1:2";
+    let text = read(&format!("{ALONE}{three}"), &[("/data/myid", "1")]);
+    assert!(text.contains("requests: 35\n"), "{text}");
+
+    check("", "throttle of greetings: None");
+    for key in ["zookeeper.connection_throttle_tokens", "connection_throttle_tokens", "connectionMaxTokens"] {
+        check(
+            &format!("{key}=5"),
+            "throttle of greetings: Some(GreetingThrottle { tokens: 5, fill_time: 1ms, fill_count: 1, freeze_time: None, \
+             drop_increase: 0.02, drop_decrease: 0.002, decrease_ratio: 0.0, open_weight: 1, renew_weight: 1 })",
+        );
+    }
+    check(
+        "connectionMaxTokens=9\nconnection_throttle_fill_time=100\nconnection_throttle_fill_count=2\n\
+         connection_throttle_freeze_time=50\nconnection_throttle_drop_increase=0.5\n\
+         connection_throttle_drop_decrease=0.25\nconnection_throttle_decrease_ratio=1\n\
+         connection_throttle_weight_enabled=true\nconnection_throttle_renew_session_weight=1",
+        "throttle of greetings: Some(GreetingThrottle { tokens: 9, fill_time: 100ms, fill_count: 2, \
+         freeze_time: Some(50ms), drop_increase: 0.5, drop_decrease: 0.25, decrease_ratio: 1.0, open_weight: 3, \
+         renew_weight: 1 })",
+    );
+    check(
+        "connectionDropIncrease=2",
+        "zoo.cfg:3: `connectionDropIncrease=2`: it must be a number from 0 to 1",
+    );
+
+    check("", "throttle of requests: None");
+    check("throttled_op_wait_time=7", "throttle of requests: None");
+    check(
+        "request_throttle_max_requests=7",
+        "throttle of requests: Some(RequestThrottle { max: 7, stall: 100ms, wait_max: None, stale_latency: false, \
+         drop_stale: true })",
+    );
+    check(
+        "requestThrottleLimit=7\nrequestThrottleStallTime=20\nthrottled_op_wait_time=300\n\
+         requestThrottleDropStale=false\nrequest_stale_latency_check=true",
+        "throttle of requests: Some(RequestThrottle { max: 7, stall: 20ms, wait_max: Some(300ms), stale_latency: true, \
+         drop_stale: false })",
+    );
+
+    check("largeRequestThreshold=-1\nlargeRequestMaxBytes=5", "large requests: None");
+    check(
+        "largeRequestThreshold=100",
+        "large requests: Some(LargeRequests { threshold: 100, bytes: 104857600 })",
+    );
 }
 
 #[test]
@@ -170,8 +291,12 @@ fn operators_are_listened_to_where_it_is_said() {
             &format!("zoo.cfg:3: `admin.commandURL={url}`: it must be a path such as `/commands`"),
         );
     }
-    check("admin.forceHttps=true", "zoo.cfg:3: `admin.forceHttps=true` cannot be had: TLS is not served yet");
+    check(
+        "admin.forceHttps=true",
+        "zoo.cfg:3: `admin.forceHttps=true` cannot be had: the AdminServer does not speak TLS",
+    );
     check("", "metrics at: None");
+    check("corral.metricsTotalSuffix=true", "counters end with _total: true");
     let provider = "metricsProvider.className=org.apache.zookeeper.metrics";
     check(&format!("{provider}.prometheus.PrometheusMetricsProvider"), "metrics at: Some(\"0.0.0.0:7000\")");
     check(
@@ -200,20 +325,39 @@ fn our_own_keys_are_checked_together() {
          corral.electionTimeoutMinMs and corral.electionTimeoutMaxMs must grow in this order",
     );
     check(
-        "corral.snapshotEvery=1000\ncorral.logKeep=100\ncorral.lagMax=3000",
-        "retention: Retention { snapshot_every: 1000, keep: 100, lag_max: 3000 }",
+        "corral.snapshotEvery=1000\ncorral.logKeep=100\ncorral.logMaxMiB=64",
+        "retention: Retention { snapshot_every: 1000, keep: 100, bytes_max: 67108864 }",
     );
     check(
-        "corral.snapshotEvery=1000\ncorral.lagMax=1000",
-        "zoo.cfg:4: `corral.lagMax=1000`: it must be more than 1000, the distance of snapshots",
+        "corral.logMaxMiB=7",
+        "zoo.cfg:3: `corral.logMaxMiB=7`: it must be a number from 8 to 17592186044415",
     );
 }
 
 #[test]
-fn keys_are_known_or_refused() {
-    check("tickTmie=2000", "zoo.cfg:3: unknown key `tickTmie`; did you mean `tickTime`?");
-    check("zookeeper.tickTmie=2000", "zoo.cfg:3: unknown key `zookeeper.tickTmie`; did you mean `tickTime`?");
-    check("foo=bar", "zoo.cfg:3: unknown key `foo`");
+fn syncs_take_longer_by_fractions_of_a_millisecond_too() {
+    for (value, expected) in [("2", "2ms"), ("0.5", "500µs"), ("1.25", "1.25ms"), ("10000.000", "10s")] {
+        check(&format!("corral.syncDelayMs={value}"), &format!("syncs take longer by: {expected}"));
+    }
+    for value in ["-1", "10000.001", "1.", ".5", "0.0005", "1,5", "1.5.0", "+1", "99999999999999999999"] {
+        check(
+            &format!("corral.syncDelayMs={value}"),
+            &format!(
+                "zoo.cfg:3: `corral.syncDelayMs={value}`: it must be a number of milliseconds from 0 to 10000, such as 0.5"
+            ),
+        );
+    }
+}
+
+#[test]
+fn keys_are_known_or_named_or_refused() {
+    check("tickTmie=2000", "note on tickTmie: \"nobody knows this key; did you mean `tickTime`?\"");
+    check(
+        "zookeeper.tickTmie=2",
+        "note on zookeeper.tickTmie: \"nobody knows this key; did you mean `tickTime`?\"",
+    );
+    check("foo=bar", "note on foo: \"nobody knows this key\"");
+    check("foo=bar\ntickTmie=2000", "tick: 3s");
     check(
         "weight.1=3",
         "zoo.cfg:3: `weight.1` cannot be had: every member has one vote: there are no weights",
@@ -299,18 +443,12 @@ fn server_lines_do_not_clash() {
 }
 
 #[test]
-fn observers_are_left_out() {
+fn observers_do_not_vote() {
     let observer = "server.4=zoo4:2888:3888:observer";
     check_member(observer, "voters: [\"1=zoo1:2888\", \"2=zoo2:2888\", \"3=zoo3:2888\"]");
-    check_member(
-        observer,
-        "note on server.N: \"observers are not served yet: the others go on without them\"",
-    );
+    check_member(observer, "observers: [\"4=zoo4:2888\"]");
     let text = read(&format!("{THREE}{observer}"), &[("/data/myid", "4")]);
-    assert_eq!(
-        text,
-        "zoo.cfg:6: server.4 is this member, and an observer: members without a vote are not served yet"
-    );
+    assert!(text.contains("observers: [\"4=zoo4:2888\"]"), "{text}");
     check_member("peerType=king", "zoo.cfg:6: `peerType=king`: it must be `participant` or `observer`");
 }
 
@@ -336,11 +474,50 @@ fn members_may_stand_in_a_file_of_their_own() {
 }
 
 #[test]
+fn quotas_and_what_goes_by_itself() {
+    check("enforceQuota=true", "rules: Rules(1)");
+    check("zookeeper.enforceQuota=false", "rules: Rules(0)");
+    check("extendedTypesEnabled=true", "rules: Rules(0)");
+    check("extendedTypesEnabled=false", "rules: Rules(2)");
+    check("enforceQuota=on", "zoo.cfg:3: `enforceQuota=on`: it must be `true` or `false`");
+    check(
+        "znode.container.checkIntervalMs=500\nzookeeper.znode.container.maxPerMinute=7",
+        "reaping: Reaping { check_interval: 500ms, per_minute_max: 7, never_used_ms: 0 }",
+    );
+    check(
+        "znode.container.maxNeverUsedIntervalMs=300000",
+        "reaping: Reaping { check_interval: 60s, per_minute_max: 10000, never_used_ms: 300000 }",
+    );
+    check("znode.container.maxPerMinute=0", {
+        "zoo.cfg:3: `znode.container.maxPerMinute=0`: it must be a number from 1 to 4294967295"
+    });
+}
+
+#[test]
+fn slow_syncs_are_those_that_the_file_calls_so() {
+    check("fsync.warningthresholdms=20", "slow syncs from: 20ms");
+    check("zookeeper.fsync.warningthresholdms=0", "slow syncs from: 0ns");
+    check("fsync.warningthresholdms=-1", {
+        "zoo.cfg:3: `fsync.warningthresholdms=-1`: it must be a number from 0 to 4294967295"
+    });
+}
+
+#[test]
+fn reads_without_a_leader_are_allowed_with_the_word_that_they_need() {
+    check("readonlymode.enabled=true", "reads without a leader: true");
+    check("readonlymode.enabled=true", r#"words: Whitelist { words: ["srvr", "isro"] }"#);
+    check("readonlymode.enabled=false", r#"words: Whitelist { words: ["srvr"] }"#);
+    let flags = properties::from_flags("-Dreadonlymode.enabled=true", "JVMFLAGS");
+    let text = describe(load_text(ALONE, Path::new("zoo.cfg"), flags, &Paper(&[])));
+    assert!(text.contains("reads without a leader: true\n"), "{text}");
+}
+
+#[test]
 fn the_file_goes_before_the_flags() {
     let flags = properties::from_flags("-Dzookeeper.skipACL=yes -DtickTime=1000", "JVMFLAGS");
     let text = describe(load_text(&format!("{ALONE}tickTime=500"), Path::new("zoo.cfg"), flags, &Paper(&[])));
     assert!(text.contains("tick: 500ms\n"), "{text}");
-    assert!(text.contains("skip_acl: true"), "{text}");
+    assert!(text.contains("no ACLs"), "{text}");
 }
 
 #[test]
@@ -351,9 +528,11 @@ fn a_container_takes_its_file_before_its_environment() {
     let file = [("/conf/zoo.cfg", "tickTime=700\ndataDir=/data\nclientPort=2181")];
     let from_file = describe(container::load(&environment, &Paper(&file)));
     assert!(from_file.contains("tick: 700ms\n"), "{from_file}");
-    let wrong = |name: &str| (name == "ZOO_CFG_EXTRA").then(|| "tickTmie=1".to_owned());
+    let wrong = |name: &str| (name == "ZOO_CFG_EXTRA").then(|| "tickTime=never".to_owned());
     assert_eq!(
         describe(container::load(&wrong, &Paper(&[]))),
-        "zoo.cfg from the environment:12: unknown key `tickTmie`; did you mean `tickTime`?"
+        "zoo.cfg from the environment:12: `tickTime=never`: it must be a number from 1 to 3600000"
     );
 }
+
+mod auth;

@@ -18,9 +18,16 @@ impl Whitelist {
         }
     }
 
-    /// Whether this word is answered.
+    /// The same, and one more word.
+    #[must_use]
+    pub fn and(mut self, word: &str) -> Self {
+        self.words.push(word.to_owned());
+        self
+    }
+
+    /// Whether this word is answered. ZooKeeper's own scripts need `srvr`, so that one always is.
     pub fn allows(&self, word: &str) -> bool {
-        self.words.iter().any(|allowed| allowed == word || allowed == "*")
+        word == "srvr" || self.words.iter().any(|allowed| allowed == word || allowed == "*")
     }
 }
 
@@ -43,6 +50,7 @@ mod tests {
     fn a_list_allows_what_it_names() {
         check("ruok, srvr", &["ruok", "srvr"], &["mntr", "*", ""]);
         check("*", &["ruok", "mntr"], &[]);
-        check("", &[], &["srvr", ""]);
+        check("ruok", &["ruok", "srvr"], &["mntr"]);
+        check("", &["srvr"], &["ruok", ""]);
     }
 }

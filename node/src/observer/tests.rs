@@ -1,7 +1,7 @@
 //! A world that is replaced, and what is told to the clients that were here all the while.
 use std::collections::VecDeque;
 
-use machine::{Act, Command, Home, Operation, WatchKind};
+use machine::{Act, Command, Home, Operation, Rules, WatchKind};
 use proto::request::{Create, Write};
 use proto::{Acl, MemberId, OpCode, Seq, SessionId, Text, Version, Zxid};
 
@@ -21,19 +21,25 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let observer = Observer { watches: Arc::default(), registry: Arc::new(Registry::new(ME, BOOT)) };
+        let observer = Observer {
+            watches: Arc::default(),
+            registry: Arc::new(Registry::new(ME, BOOT)),
+            quotas: QuotaLog::default(),
+            stats: Arc::new(Stats::new()),
+            slow_sync: Duration::from_millis(20),
+        };
         Self { machine: Machine::new(), observer, last_seq: 0 }
     }
 
     fn seat(&self) -> (Arc<Mailbox>, Seat) {
         let mailbox = Arc::new(Mailbox::default());
-        let seat = self.observer.registry.seat(mailbox.clone());
+        let seat = self.observer.registry.seat(mailbox.clone(), false);
         (mailbox, seat)
     }
 
     /// Applies what this member hears of.
     fn apply(&mut self, act: Act) -> Applied {
-        let applied = self.machine.apply(&Command { time: 0, act });
+        let applied = self.machine.apply(&Command { time: 0, rules: Rules::default(), act });
         consensus::Observer::applied(&self.observer, &self.machine, &applied);
         applied
     }
@@ -54,7 +60,7 @@ impl Stage {
     fn replace(&mut self, acts: impl IntoIterator<Item = Act>) {
         let mut new = Machine::restore(self.machine.records()).expect("a whole world");
         for act in acts {
-            new.apply(&Command { time: 0, act });
+            new.apply(&Command { time: 0, rules: Rules::default(), act });
         }
         let old = std::mem::replace(&mut self.machine, new);
         consensus::Observer::replaced(&self.observer, &old, &self.machine);
@@ -82,7 +88,7 @@ fn elsewhere(connection: u64) -> Home {
 
 fn create(path: &'static str) -> Write {
     let (path, acl) = (Text::from_static(path), Some(vec![Acl::open()]));
-    Write::Create(Create { path, data: None, acl, flags: 0, ttl: None, with_stat: false })
+    Write::Create(Create { path, data: None, acl, flags: 0, ttl: None, container: false, with_stat: false })
 }
 
 fn set(path: &'static str) -> Write {
@@ -233,4 +239,14 @@ fn a_report_is_seen_by_who_sent_it_and_what_is_late_by_who_has_the_session_now()
     let [Delivery::Late(late)] = &deliveries[..] else { panic!("{deliveries:?} instead of what is late") };
     assert_eq!(late.exist, [Text::from_static("/2")]);
     assert_eq!(take(&mailbox).0, [], "it has left");
+}
+
+#[test]
+fn a_sync_is_slow_if_it_takes_longer_than_the_operator_thinks_good() {
+    let observer = Stage::new().observer;
+    for (millis, slow) in [(1, 0), (20, 0), (21, 1), (2_000, 2)] {
+        let took = Duration::from_millis(millis);
+        consensus::Observer::measured(&observer, Amount::LogSynced { took, entries: 3 });
+        assert_eq!(observer.stats.slow_syncs(), slow, "{millis} ms");
+    }
 }

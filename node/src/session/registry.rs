@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use proto::request::SetWatches;
 use proto::{Attachment, Code, MemberId, Reply, Seq, SessionId, Zxid};
 
+use super::read_only::ReadOnly;
 use crate::mailbox::{Delivery, Mailbox, Reason, Welcome};
 
 /// All connections of this member that greet or have a session.
@@ -27,12 +28,29 @@ struct State {
     last_connection: u64,
     connections: HashMap<u64, Connection, foldhash::fast::RandomState>,
     sessions: HashMap<SessionId, Bound, foldhash::fast::RandomState>,
+    /// While nothing but reads is served.
+    read_only: Option<ReadOnly>,
 }
 
 #[derive(Debug)]
 struct Connection {
     mailbox: Arc<Mailbox>,
     session: Option<SessionId>,
+    /// Whether its client has said that reads are enough for it.
+    takes_reads: bool,
+    /// Whether it has a session that only this member knows.
+    is_local: bool,
+}
+
+/// What became of a client that came while nothing but reads is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entered {
+    /// It has a session.
+    In(Welcome),
+    /// The session that it named has ended, or has another password.
+    Refused,
+    /// More is served again.
+    TooLate,
 }
 
 #[derive(Debug)]
@@ -72,12 +90,14 @@ impl Registry {
         Self { member, boot, state: Mutex::default() }
     }
 
-    /// Gives a connection that is about to greet a place and a number of its own.
-    pub(crate) fn seat(self: &Arc<Self>, mailbox: Arc<Mailbox>) -> Seat {
+    /// Gives a connection that is about to greet a place and a number of its own. `takes_reads` says whether reads are
+    /// enough for its client.
+    pub(crate) fn seat(self: &Arc<Self>, mailbox: Arc<Mailbox>, takes_reads: bool) -> Seat {
         let mut state = self.state.lock();
         state.last_connection += 1;
         let connection = state.last_connection;
-        state.connections.insert(connection, Connection { mailbox, session: None });
+        let seated = Connection { mailbox, session: None, takes_reads, is_local: false };
+        state.connections.insert(connection, seated);
         Seat { registry: self.clone(), connection }
     }
 
@@ -103,6 +123,48 @@ impl Registry {
         }
     }
 
+    /// Nothing but reads is served from now on. Whoever has said that reads are enough is hung up, so that it can have them:
+    /// the session that it has does not turn into another under its hands.
+    pub(crate) fn begin_reads(&self) {
+        let mut state = self.state.lock();
+        state.read_only = Some(ReadOnly::begin(rand::random(), rand::random()));
+        for connection in state.connections.values().filter(|connection| connection.takes_reads) {
+            connection.mailbox.hang_up(Reason::ReadOnly);
+        }
+    }
+
+    /// More is served again, or nothing: the sessions that only this member knows are over.
+    pub(crate) fn end_reads(&self, reason: Reason) {
+        let mut state = self.state.lock();
+        state.read_only = None;
+        for connection in state.connections.values().filter(|connection| connection.is_local) {
+            connection.mailbox.hang_up(reason);
+        }
+    }
+
+    /// Gives a connection a session that only this member knows: the one that its client names, if it has one, or else a
+    /// new one.
+    pub(crate) fn enter(&self, home: Home, named: SessionId, password: &[u8], timeout_ms: u32) -> Entered {
+        let mut state = self.state.lock();
+        let State { read_only, connections, .. } = &mut *state;
+        let (Some(reads), Some(connection)) = (read_only, connections.get_mut(&home.connection)) else {
+            return Entered::TooLate;
+        };
+        let session = match named {
+            SessionId::NONE => reads.open(),
+            known if reads.knows(known, password) => known,
+            _ => return Entered::Refused,
+        };
+        connection.is_local = true;
+        let (attachment, password) = (Attachment::new(0), reads.password());
+        Entered::In(Welcome { session, attachment, password, timeout_ms, read_only: true })
+    }
+
+    /// How many connections have a session that only this member knows.
+    pub(crate) fn local(&self) -> usize {
+        self.state.lock().connections.values().filter(|connection| connection.is_local).count()
+    }
+
     /// A greeting was refused.
     pub(crate) fn refused(&self, home: Home) {
         if let Some(connection) = self.ours(&mut self.state.lock(), home) {
@@ -110,8 +172,13 @@ impl Registry {
         }
     }
 
+    /// Whether a connection is one of this member, in this life.
+    pub(crate) fn is_ours(&self, home: Home) -> bool {
+        (home.member, home.boot) == (self.member, self.boot)
+    }
+
     fn ours<'a>(&self, state: &'a mut State, home: Home) -> Option<&'a mut Connection> {
-        if (home.member, home.boot) != (self.member, self.boot) {
+        if !self.is_ours(home) {
             return None;
         }
         state.connections.get_mut(&home.connection)
@@ -172,10 +239,16 @@ impl Registry {
         true
     }
 
+    /// The change of members that a session has asked for is under way, and may take a while.
+    pub(crate) fn reconfiguring(&self, session: SessionId, attachment: Attachment) {
+        if let Some(bound) = self.state.lock().bound(session, attachment) {
+            bound.mailbox.push(Delivery::Reconfiguring);
+        }
+    }
+
     /// The world was replaced by a snapshot: what became of sessions and greetings meanwhile is found in it.
     pub(crate) fn replaced(&self, world: &Machine) {
-        let ours = |home: Home| (home.member, home.boot) == (self.member, self.boot);
-        for session in world.sessions().filter(|session| ours(session.home)) {
+        for session in world.sessions().filter(|session| self.is_ours(session.home)) {
             let bound = self.state.lock().sessions.get(&session.id).map(|bound| bound.connection);
             if bound != Some(session.home.connection) {
                 self.attached(session.home, Welcome::to(session));
@@ -192,6 +265,13 @@ impl Registry {
         }
     }
 
+    /// Ends the connections of all that wait for a leader, and says how many they are.
+    pub(crate) fn hang_up_waiting(&self, reason: Reason) -> usize {
+        let state = self.state.lock();
+        let waiting = state.connections.values().filter(|connection| !connection.is_local);
+        waiting.map(|connection| connection.mailbox.hang_up(reason)).count()
+    }
+
     /// Ends all connections.
     pub(crate) fn hang_up_all(&self, reason: Reason) {
         for connection in self.state.lock().connections.values() {
@@ -206,6 +286,7 @@ impl Registry {
     }
 
     /// How many connections greet or have a session.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.state.lock().connections.len()
     }
@@ -228,7 +309,7 @@ mod tests {
 
     fn welcome(attachment: u64) -> Welcome {
         let attachment = Attachment::new(attachment);
-        Welcome { session: SESSION, attachment, password: [7; 16], timeout_ms: 4_000 }
+        Welcome { session: SESSION, attachment, password: [7; 16], timeout_ms: 4_000, read_only: false }
     }
 
     fn take(mailbox: &Mailbox) -> (Vec<Delivery>, Option<Reason>) {
@@ -240,7 +321,7 @@ mod tests {
     fn seated() -> (Arc<Registry>, Arc<Mailbox>, Seat) {
         let registry = Arc::new(Registry::new(ME, 9));
         let mailbox = Arc::new(Mailbox::default());
-        let seat = registry.seat(mailbox.clone());
+        let seat = registry.seat(mailbox.clone(), false);
         (registry, mailbox, seat)
     }
 
@@ -271,7 +352,7 @@ mod tests {
         let (registry, first, seat) = seated();
         registry.attached(seat.home(), welcome(1));
         let second = Arc::new(Mailbox::default());
-        let next = registry.seat(second.clone());
+        let next = registry.seat(second.clone(), false);
         registry.attached(next.home(), welcome(2));
         assert_eq!(take(&first).1, Some(Reason::Moved));
         drop(seat);
@@ -280,6 +361,32 @@ mod tests {
         registry.attached(Home { member: MemberId::new(2), boot: 1, connection: 1 }, welcome(3));
         assert_eq!(take(&second).1, Some(Reason::Moved));
         assert_eq!(registry.smallest_timeout(), None);
+    }
+
+    #[test]
+    fn who_may_only_read_is_hung_up_when_more_is_served_again() {
+        let (registry, mailbox, seat) = seated();
+        let enter = |seat: &Seat, named| registry.enter(seat.home(), named, &[], 4_000);
+        assert_eq!(enter(&seat, SessionId::NONE), Entered::TooLate);
+        let takes_reads = Arc::new(Mailbox::default());
+        let was_here = registry.seat(takes_reads.clone(), true);
+        registry.begin_reads();
+        assert_eq!((take(&mailbox).1, take(&takes_reads).1), (None, Some(Reason::ReadOnly)));
+        drop(was_here);
+
+        let reader = Arc::new(Mailbox::default());
+        let place = registry.seat(reader.clone(), true);
+        let Entered::In(welcome) = enter(&place, SessionId::NONE) else { panic!("not let in") };
+        assert!(welcome.read_only && welcome.session.is_read_only());
+        assert_eq!(enter(&place, welcome.session), Entered::Refused, "the password is not the right one");
+        let again = registry.enter(place.home(), welcome.session, &welcome.password, 4_000);
+        assert_eq!((again, registry.local()), (Entered::In(welcome), 1));
+
+        assert_eq!(registry.hang_up_waiting(Reason::NotServing), 1);
+        assert_eq!((take(&mailbox).1, take(&reader).1), (Some(Reason::NotServing), None));
+        registry.end_reads(Reason::Writable);
+        assert_eq!(take(&reader).1, Some(Reason::Writable));
+        assert_eq!(enter(&place, SessionId::NONE), Entered::TooLate);
     }
 
     #[test]

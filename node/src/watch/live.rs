@@ -92,8 +92,28 @@ impl Watches {
         if state.table.len() == 0 {
             return;
         }
-        let told: u64 = changes.iter().map(|change| state.change(zxid, change)).sum();
-        self.metrics.fired.inc_by(told);
+        let mut all = 0;
+        for change in changes {
+            let [own, children] = state.change(zxid, change);
+            all += own + children;
+            self.measure(change.kind, own, children);
+        }
+        self.metrics.watching.fired.inc_by(all);
+    }
+
+    /// Counts how many were told of one change. Where nobody was, ZooKeeper counts nothing.
+    fn measure(&self, kind: ChangeKind, own: u64, children: u64) {
+        let summaries = &self.metrics.summaries;
+        if own > 0 {
+            match kind {
+                ChangeKind::Created => summaries.node_created_watch_count.add(own),
+                ChangeKind::Deleted => summaries.node_deleted_watch_count.add(own),
+                ChangeKind::DataChanged => summaries.node_changed_watch_count.add(own),
+            }
+        }
+        if children > 0 {
+            summaries.node_children_watch_count.add(children);
+        }
     }
 
     /// Tells everyone what led from one world to another that has taken its place, and leaves them waiting for what
@@ -116,8 +136,8 @@ impl Watches {
                     table.add(id, path, kind.into());
                 }
             }
-            self.metrics.replayed(Cause::Snapshot).inc_by(caught_up.events.len() as u64);
-            self.metrics.catch_ups_not_whole.inc_by(u64::from(!caught_up.whole));
+            self.metrics.watching.replayed(Cause::Snapshot).inc_by(caught_up.events.len() as u64);
+            self.metrics.watching.catch_ups_not_whole.inc_by(u64::from(!caught_up.whole));
             if let Some(delivery) = Delivery::caught_up(&caught_up.events) {
                 known.mailbox.push(delivery);
             }
@@ -131,8 +151,9 @@ impl Watches {
 }
 
 impl State {
-    /// The triggers of PROTOCOL, section "Transactions and events". Says how many notifications it came to.
-    fn change(&mut self, zxid: Zxid, change: &Change) -> u64 {
+    /// The triggers of PROTOCOL, section "Transactions and events". Says how many notifications it came to: of the znode
+    /// itself, and of its parent's children.
+    fn change(&mut self, zxid: Zxid, change: &Change) -> [u64; 2] {
         let path = &change.path;
         self.turn += 1;
         let mut told = self.tell(zxid, Side::Data, change.kind.event(), path, &change.acl);
@@ -142,13 +163,11 @@ impl State {
             told += self.tell(zxid, Side::Child, EventKind::Deleted, path, &change.acl);
         }
         if change.kind == ChangeKind::DataChanged {
-            return told;
+            return [told, 0];
         }
-        if let Some(parent) = path.parent() {
-            self.turn += 1;
-            told += self.tell(zxid, Side::Child, EventKind::ChildrenChanged, parent, &change.parent_acl);
-        }
-        told
+        let Some(parent) = path.parent() else { return [told, 0] };
+        self.turn += 1;
+        [told, self.tell(zxid, Side::Child, EventKind::ChildrenChanged, parent, &change.parent_acl)]
     }
 
     fn tell(&mut self, zxid: Zxid, side: Side, kind: EventKind, path: &str, acl: &[Acl]) -> u64 {
@@ -228,7 +247,7 @@ impl Listener {
         for kind in WatchKind::ALL {
             let count = watches.iter().filter(|(_, armed)| *armed == kind).count();
             if count > 0 {
-                self.metrics().armed(kind).inc_by(count as u64);
+                self.metrics().watching.armed(kind).inc_by(count as u64);
             }
         }
         let table = &mut self.watches.state.lock().table;

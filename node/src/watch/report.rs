@@ -2,7 +2,7 @@
 //!
 //! No read waits for it. The first note goes at once; what comes while a report is under way gathers for the next, so
 //! that a client that sets many watches costs few reports. What must be known before something else is, a client's
-//! next write, is taken out of turn.
+//! next write or that it has taken a watch away, is taken out of turn.
 use std::collections::VecDeque;
 
 use machine::{WatchKind, WatchNote};
@@ -29,20 +29,31 @@ pub(crate) struct Reports {
     last: u64,
     /// Numbers of reports that are proposed and not applied, with their notes.
     under_way: VecDeque<(u64, usize)>,
+    /// Whether there is nobody to tell.
+    is_silent: bool,
 }
 
 impl Reports {
+    /// Those of a connection whose session the other members do not know: there are none.
+    pub(crate) fn of_nobody() -> Self {
+        Self { is_silent: true, ..Self::default() }
+    }
+
     /// Notes that a watch was set or taken away, in an answer that showed the world of `zxid`.
     pub(crate) fn note(&mut self, path: &str, kind: WatchKind, zxid: Zxid, armed: bool) {
         // Where no znode can ever be, nothing will happen that a member would have to know of.
-        if let Ok(path) = ZnodePath::parse(path) {
+        if !self.is_silent
+            && let Ok(path) = ZnodePath::parse(path)
+        {
             self.notes.push_back(WatchNote { path, kind, zxid, armed });
         }
     }
 
     /// Notes what the client has surely received: the one-shot watches that were spent until then are done with.
     pub(crate) const fn saw(&mut self, zxid: Zxid) {
-        self.seen = Some(zxid);
+        if !self.is_silent {
+            self.seen = Some(zxid);
+        }
     }
 
     /// The next report, if there is something to say and none is under way.
@@ -69,6 +80,11 @@ impl Reports {
     /// Notes that a report was applied.
     pub(crate) fn arrived(&mut self, number: u64) {
         self.under_way.retain(|(known, _)| *known != number);
+    }
+
+    /// Whether everything is known everywhere.
+    pub(crate) fn all_known(&self) -> bool {
+        self.notes.is_empty() && self.under_way.is_empty()
     }
 
     /// Notes that are not known everywhere yet.
@@ -131,10 +147,10 @@ mod tests {
         assert_eq!(paths(reports.take()), (2, vec!["/b".into()]));
         assert_eq!(reports.take(), None);
         reports.arrived(2);
-        assert_eq!((reports.due(), reports.waiting()), (None, 1));
+        assert_eq!((reports.due(), reports.waiting(), reports.all_known()), (None, 1, false));
         reports.arrived(2);
         reports.arrived(1);
-        assert_eq!(reports.waiting(), 0);
+        assert_eq!((reports.waiting(), reports.all_known()), (0, true));
     }
 
     #[test]
@@ -149,6 +165,14 @@ mod tests {
         assert!(reports.is_full(), "what is under way counts too");
         reports.arrived(1);
         assert!(!reports.is_full());
+    }
+
+    #[test]
+    fn of_a_session_that_nobody_knows_nothing_is_told() {
+        let mut reports = Reports::of_nobody();
+        arm(&mut reports, "/a");
+        reports.saw(Zxid::new(9));
+        assert_eq!((reports.due(), reports.take(), reports.waiting()), (None, None, 0));
     }
 
     #[test]

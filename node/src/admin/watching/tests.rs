@@ -1,7 +1,7 @@
 //! Sessions of several homes that wait, in each form.
 use std::cell::{Cell, RefCell};
 
-use machine::{Act, Command, Home, Operation, Verdict, WatchKind, WatchNote};
+use machine::{Act, Command, Home, Operation, Rules, Verdict, WatchKind, WatchNote};
 use proto::request::{Create, Write};
 use proto::{Acl, Attachment, OpCode, Seq, Text, Zxid};
 
@@ -21,7 +21,7 @@ impl World {
     }
 
     fn apply(&mut self, act: Act) -> Verdict {
-        self.machine.apply(&Command { time: 1, act }).verdict
+        self.machine.apply(&Command { time: 1, rules: Rules::default(), act }).verdict
     }
 
     fn open(&mut self, member: u64) -> SessionId {
@@ -59,7 +59,8 @@ impl World {
 
     fn create(&mut self, session: SessionId, path: &str) {
         let (data, acl) = (None, Some(vec![Acl::open()]));
-        let create = Create { path: path.into(), data, acl, flags: 0, ttl: None, with_stat: false };
+        let create =
+            Create { path: path.into(), data, acl, flags: 0, ttl: None, container: false, with_stat: false };
         let operation = Operation { op: OpCode::Create, write: Some(Write::Create(create)) };
         let (attachment, seq) = (Attachment::new(1), self.writes);
         self.writes = seq.next();

@@ -80,9 +80,14 @@ fn short_words_end_without_a_line_break() {
 fn a_member_that_does_not_serve_says_so() {
     let config = ensemble();
     let report = Report { serving: Serving::No, ..report(&config, Role::Looking) };
-    for word in [b"srvr", b"stat", b"mntr", b"conf", b"dirs", b"wchc", b"wchp", b"wchs"] {
+    for word in [
+        b"srvr", b"stat", b"mntr", b"conf", b"cons", b"crst", b"dirs", b"dump", b"srst", b"wchc", b"wchp",
+        b"wchs",
+    ] {
         assert_eq!(ask(word, &report), "This ZooKeeper instance is not currently serving requests\n");
     }
+    assert_eq!(ask(b"hash", &report), "This ZooKeeper instance is not currently serving requests");
+    assert_eq!(ask(b"gtmk", &report), "306");
     assert!(ask(b"envi", &report).starts_with("Environment:\nzookeeper.version=3.9.5-corral-"));
 }
 
@@ -96,7 +101,6 @@ fn a_word_is_answered_if_it_is_allowed() {
         let refusal = format!("{} is not executed because it is not in the whitelist.\n", word.name());
         assert_eq!(answer(word, &report, &allowed), Answer::Text(refusal));
     }
-    assert_eq!(ask(b"cons", &report), "cons is not served yet.\n");
 }
 
 #[test]
@@ -111,13 +115,29 @@ fn who_waits_for_what_is_asked_in_three_forms() {
 
 #[test]
 fn words_are_read_and_lengths_are_not_words() {
-    for word in [
-        b"conf", b"dirs", b"envi", b"isro", b"mntr", b"ruok", b"srvr", b"stat", b"cons", b"dump", b"wchc",
-        b"wchp", b"wchs",
-    ] {
-        assert_eq!(Word::from_bytes(*word).expect("a word").name().as_bytes(), word);
+    for (word, name) in WORDS {
+        let bytes = name.as_bytes().try_into().expect("four letters");
+        assert_eq!((Word::from_bytes(bytes), word.name()), (Some(word), name));
     }
-    for length in [[0, 0, 0, 44], *b"GET ", *b"RUOK"] {
+    // The last is a command of the AdminServer, and no word.
+    for length in [[0, 0, 0, 44], *b"GET ", *b"RUOK", *b"lsnp"] {
         assert_eq!(Word::from_bytes(length), None);
     }
+}
+
+#[test]
+fn cons_reads_well() {
+    insta::assert_snapshot!(ask(b"cons", &report(&ensemble(), Role::Follower)));
+}
+
+#[test]
+fn what_is_reset_is_said_and_done() {
+    let config = ensemble();
+    let report = report(&config, Role::Follower);
+    let ask = |word| answer(word, &report, &Whitelist::parse("*"));
+    assert_eq!(ask(Word::Crst), Answer::Done(Deed::ResetConnections, "Connection stats reset.\n"));
+    assert_eq!(ask(Word::Srst), Answer::Done(Deed::ResetStats, "Server stats reset.\n"));
+    assert_eq!(ask(Word::Stmk), Answer::Mask);
+    assert_eq!(ask(Word::Dump), Answer::Dump);
+    assert_eq!(ask(Word::Hash), Answer::Text(String::new()));
 }
