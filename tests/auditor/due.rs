@@ -15,7 +15,7 @@ const REPORT_MS: Millis = 1_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Duty {
     /// It may come or not: whether there was a watch is not known, because the answer to setting it or to taking it
-    /// away was lost, or because that was done right before the connection broke.
+    /// away was lost.
     May,
     /// It may be missing: the client says nothing when it comes back, and the member that alone knew of the watch
     /// was killed before it can have told the others.
@@ -173,9 +173,8 @@ impl Index {
 struct Known {
     /// Leases that are not over.
     open: Vec<usize>,
-    /// When it was set or taken away by the present connection, and no write was acknowledged since.
+    /// When it was set by the present connection, and no write was acknowledged since.
     fresh: Option<Millis>,
-    is_set: bool,
     /// Since when the one member that may know of it is not the home any more.
     left: Option<Millis>,
 }
@@ -200,7 +199,7 @@ fn leases(log: &Log, faults: &[Fault]) -> Vec<Lease> {
             }
             Moment::Removed { watch, path, zxid, at } => {
                 reader.supersede(watch, path, at, faults);
-                reader.take_away(watch, path, zxid, at);
+                reader.take_away(watch, path, zxid);
             }
             Moment::Wrote => reader.known.values_mut().for_each(|known| known.fresh = None),
             Moment::Broke { at } => reader.broke(log.habit, (home, since), at, faults),
@@ -250,19 +249,14 @@ impl LeaseReader {
         self.pending = None;
         self.close(watch, path, zxid);
         self.open(Lease { watch, path, after: zxid, until: i64::MAX, duty: Duty::Must, late_from: None });
-        self.freshen(watch, path, at, true);
+        self.known.entry((watch.mode(), path)).or_default().fresh = Some(at);
     }
 
-    fn take_away(&mut self, watch: Watch, path: PathId, zxid: i64, at: Millis) {
+    /// Once that is answered, all members know.
+    fn take_away(&mut self, watch: Watch, path: PathId, zxid: i64) {
         self.pending = None;
         self.close(watch, path, zxid);
-        self.freshen(watch, path, at, false);
-    }
-
-    fn freshen(&mut self, watch: Watch, path: PathId, at: Millis, is_set: bool) {
-        let known = self.known.entry((watch.mode(), path)).or_default();
-        known.fresh = Some(at);
-        known.is_set = is_set;
+        self.known.entry((watch.mode(), path)).or_default().fresh = None;
     }
 
     fn broke(&mut self, habit: Habit, (home, since): (usize, Millis), at: Millis, faults: &[Fault]) {
@@ -274,8 +268,7 @@ impl LeaseReader {
             }
             self.open(Lease { watch, path, after, until: i64::MAX, duty: Duty::May, late_from: None });
         }
-        let mut doubts = Vec::new();
-        for (&(watch, path), known) in &mut self.known {
+        for known in self.known.values_mut() {
             if known.left.is_some_and(|left| quiet(left, at, faults) < REPORT_MS) {
                 for &lease in &known.open {
                     self.leases[lease].duty = self.leases[lease].duty.min(Duty::Outrun);
@@ -297,18 +290,13 @@ impl LeaseReader {
                 let next = self.connection + if habit == Habit::Nothing { 1 } else { 2 };
                 self.leases[lease].late_from = Some(next);
             }
-            if !known.is_set {
-                doubts.push(Lease { watch, path, after, until: i64::MAX, duty: Duty::May, late_from: None });
-            } else if habit == Habit::Nothing {
+            if habit == Habit::Nothing {
                 let duty = if died { Duty::Unreported } else { Duty::Late };
                 known.left = Some(at);
                 for &lease in &known.open {
                     self.leases[lease].duty = self.leases[lease].duty.min(duty);
                 }
             }
-        }
-        for lease in doubts {
-            self.open(lease);
         }
     }
 }

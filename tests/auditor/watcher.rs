@@ -64,8 +64,8 @@ pub(super) struct Watcher {
     doubtful: Vec<(Watch, PathId, Millis)>,
     /// Whether it sets doubtful watches anew at once, as recipes do, or trusts in its old home first.
     is_hasty: bool,
-    /// What it has taken away, or tried to, and when.
-    left: Vec<(Watch, PathId, Millis)>,
+    /// What it has asked to be taken away and got no answer to.
+    left: Vec<(Watch, PathId)>,
     /// Of a thousand steps so many leave the member, and so many write.
     leaves: u32,
     writes: u32,
@@ -241,10 +241,7 @@ impl Watcher {
     }
 
     fn remove(&mut self) -> Result<(), Lost> {
-        // Only what all members know of. The report of another may still be on its way from a member that is cut off, and
-        // bring the watch back when it comes: a fault of the server that is known, and named in the README.
-        let known = self.held.iter().filter(|(_, held)| held.is_known);
-        let mut held: Vec<(PathId, Watch)> = known.map(|(key, _)| *key).collect();
+        let mut held: Vec<(PathId, Watch)> = self.held.keys().copied().collect();
         held.sort_unstable();
         match self.client.rng.choice(held) {
             Some((path, watch)) => self.leave(watch, path),
@@ -261,13 +258,13 @@ impl Watcher {
             Watch::Recursive => 5,
         };
         self.held.remove(&(path, watch.mode()));
-        self.left.push((watch, path, self.client.world.now()));
         self.client.log.moments.push(Moment::Removing(watch, path));
         let reply = self.client.call(&Ask::raw(REMOVE_WATCHES, |out| {
             use proto::jute::write::Writer as _;
             out.text(&name);
             out.int(kind);
-        }))?;
+        }));
+        let reply = reply.inspect_err(|_| self.left.push((watch, path)))?;
         if ![0, NO_WATCHER].contains(&reply.err) {
             self.client.log.violations.push(format!("taking away a watch ({watch:?}) is refused: {reply:?}"));
         }
@@ -301,13 +298,8 @@ impl Watcher {
         self.absorb();
         let now = self.client.world.now();
         let is_fresh = |at: Millis| now.saturating_sub(at) < TRUSTED_AFTER_MS;
-        self.left.retain(|(.., at)| is_fresh(*at));
-        let left = std::mem::take(&mut self.left);
-        for (place, &(watch, path, _)) in left.iter().enumerate() {
-            if !self.held.contains_key(&(path, watch.mode())) && self.leave(watch, path).is_err() {
-                self.left.extend(&left[place..]);
-                return Err(Lost);
-            }
+        while let Some((watch, path)) = self.left.pop() {
+            self.leave(watch, path)?;
             self.absorb();
         }
         if self.client.log.habit == Habit::Nothing {

@@ -1,9 +1,9 @@
-//! How long nobody can write when the leader dies, or leaves.
+//! How long nobody can write when the leader dies, freezes, is cut off, or leaves.
 //!
-//! `failover-gap [TIMES] [kill|leave]` kills the leader that many times (20 if not said) while sessions write all the
-//! time, or tells it to leave, starts it again, and prints the gaps: for a client of another member, from its last
-//! acknowledged write before to its first one after. At the end it checks that nothing acknowledged is missing on any
-//! member. With `CORRAL_TEST_SERVER=apache` it measures Apache ZooKeeper in the same way.
+//! `failover-gap --fault kill --times 20 --tree 0` does that to the leader that many times while sessions write all the
+//! time, and prints the gaps: from the last acknowledged write before to the first one after, for clients of the other
+//! members and for one of the leader's own, which has to move; and the longest one while the member comes back. At the end it checks that nothing acknowledged is missing
+//! on any member. With `CORRAL_TEST_SERVER=apache-3.9` it measures Apache ZooKeeper in the same way.
 #![allow(clippy::print_stdout, reason = "a program that prints what it measured")]
 
 use std::net::SocketAddr;
@@ -12,9 +12,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use clap::{Parser, ValueEnum};
+use harness::ask::flags::PERSISTENT;
 use harness::audit::audit;
-use harness::session::{Answer, Session};
-use harness::{Ask, Ensemble, Load, Plan, Server, load, wait};
+use harness::ensemble::four_letter;
+use harness::session::{Answer, Gone, Session};
+use harness::tree::pipeline;
+use harness::{Ask, Connection, Ensemble, Load, Plan, Server, load, wait};
 
 /// `tickTime` of a usual deployment.
 const TICK_MS: u64 = 2_000;
@@ -22,72 +26,171 @@ const TICK_MS: u64 = 2_000;
 /// Sessions that write besides those that are measured.
 const BACKGROUND: usize = 6;
 
+/// Timeout of a client of the leader's: the shortest that members grant. It takes a silent member for dead after two
+/// thirds of it.
+const MOVING_MS: i32 = 4_000;
+
+/// Znodes that one multi creates, and that are under one parent.
+const PER_MULTI: usize = 200;
+
+/// Measures gaps.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// What happens to the leader.
+    #[arg(long, value_enum, default_value_t = Fault::Kill)]
+    fault: Fault,
+    /// How often.
+    #[arg(long, default_value_t = 20)]
+    times: usize,
+    /// How many znodes there are beforehand.
+    #[arg(long, default_value_t = 0)]
+    tree: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Fault {
+    /// It is killed (-9).
+    Kill,
+    /// It is frozen (SIGSTOP) until the others have gone on.
+    Freeze,
+    /// The others do not hear of it, nor it of them. (Of ZooKeeper's members those with a higher number still hold elections
+    /// with those with a lower: they call back where they were called from. It does not help the one that is cut off.)
+    CutOff,
+    /// It is told to leave (SIGTERM).
+    Leave,
+}
+
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let times: usize = arguments.next().map_or(20, |times| times.parse().expect("how many times"));
-    let leaves = match arguments.next().as_deref() {
-        None | Some("kill") => false,
-        Some("leave") => true,
-        Some(other) => panic!("the leader may be told to `kill` or to `leave`, not to `{other}`"),
-    };
-    let mut ensemble = Ensemble::start(&Plan { tick_ms: TICK_MS, ..Plan::members(3) });
+    let Arguments { fault, times, tree } = Arguments::parse();
+    let is_apache = Server::under_test().is_apache();
+    let mut plan = Plan { tick_ms: TICK_MS, wired: fault == Fault::CutOff, ..Plan::members(3) };
+    // As in the file that ZooKeeper comes with; and memory enough for the tree.
+    plan = plan.line("initLimit=10").line("syncLimit=5").flag("-Xmx2g");
+    let mut ensemble = Ensemble::start(&plan);
+    plant(ensemble.address(ensemble.wait_for_leader()), tree);
     let background = Load::start(&ensemble.addresses(), BACKGROUND);
     background.progress(100);
 
-    let mut gaps = Vec::new();
-    let mut broken = 0;
+    let mut found = Found::default();
     for time in 1..=times {
         let leader = ensemble.wait_for_leader();
-        let probes: Vec<Probe> =
-            ensemble.ids().filter(|id| *id != leader).map(|id| Probe::start(ensemble.address(id))).collect();
-        for probe in &probes {
+        let survivors: Vec<SocketAddr> =
+            ensemble.ids().filter(|id| *id != leader).map(|id| ensemble.address(id)).collect();
+        let probes: Vec<Probe> = survivors.iter().map(|member| Probe::start(&[*member], 20_000)).collect();
+        let mut moving = vec![ensemble.address(leader)];
+        moving.extend(&survivors);
+        let moving = Probe::start(&moving, MOVING_MS);
+        for probe in probes.iter().chain([&moving]) {
             probe.progress(20);
         }
         let told = Instant::now();
-        if leaves {
-            assert!(ensemble.stop(leader).success() || Server::under_test() == Server::Apache);
-        } else {
-            ensemble.kill9(leader);
+        match fault {
+            Fault::Kill => ensemble.kill9(leader),
+            Fault::Freeze => ensemble.pause(leader),
+            Fault::CutOff => ensemble.cut_off(leader),
+            Fault::Leave => assert!(ensemble.stop(leader).success() || is_apache, "member {leader} failed"),
         }
-        for probe in &probes {
+        for probe in probes.iter().chain([&moving]) {
             probe.progress(20);
         }
-        let mut of_this_time = Vec::new();
-        for probe in probes {
-            let (acknowledged, breaks) = probe.stop();
-            broken += breaks;
-            of_this_time.push(gap(&acknowledged, told));
+        let of_leaders_own = longest(&moving.stop().0, told, Instant::now());
+
+        // One that was cut off may still believe that it leads, so the others are asked.
+        let leads = || survivors.iter().find(|member| is_leader(**member)).copied();
+        let heir = wait::until("one of the others led", leads);
+        let back = Instant::now();
+        match fault {
+            Fault::Kill | Fault::Leave => ensemble.start_member(leader),
+            Fault::Freeze => ensemble.resume(leader),
+            Fault::CutOff => ensemble.rejoin(leader),
         }
-        println!("time {time:>3}, member {leader}: {}", line(&of_this_time));
-        gaps.extend(of_this_time);
-        ensemble.start_member(leader);
         ensemble.wait_until_serving();
         background.progress(20);
+        found.elections += usize::from(!is_leader(heir));
+        let (mut of_this_time, mut of_the_return) = (Vec::new(), Vec::new());
+        for probe in probes {
+            let (acknowledged, breaks) = probe.stop();
+            found.broken += breaks;
+            of_this_time.push(longest(&acknowledged, told, back));
+            of_the_return.push(longest(&acknowledged, back, Instant::now()));
+        }
+        println!(
+            "time {time:>3}, member {leader}: {}; its own {} ms; at its return {}",
+            line(&of_this_time),
+            of_leaders_own.as_millis(),
+            line(&of_the_return)
+        );
+        found.others.extend(of_this_time);
+        found.own.push(of_leaders_own);
+        found.returns.extend(of_the_return);
     }
 
     let znodes = audit(&ensemble.addresses(), &background.pause());
-    gaps.sort_unstable();
-    let what = if leaves { "leaders left in order" } else { "leaders killed" };
-    println!("{times} {what}, {} gaps of other members' clients, tickTime {TICK_MS} ms", gaps.len());
     println!(
-        "min {}  median {}  p99 {}  max {} ms",
-        gaps[0].as_millis(),
-        at(&gaps, 50).as_millis(),
-        at(&gaps, 99).as_millis(),
-        gaps[gaps.len() - 1].as_millis()
+        "{fault:?} of the leader, {times} times, tickTime {TICK_MS} ms, {tree} znodes beforehand; gaps in ms"
     );
-    println!("connections of other members' clients that broke: {broken}");
+    println!("{:<28} {:>6} {:>8} {:>8} {:>8}", "clients", "gaps", "median", "p99", "max");
+    row("of the other members", &mut found.others);
+    row("of the leader, which move", &mut found.own);
+    row("of the others, at its return", &mut found.returns);
+    println!("returns after which another led: {}", found.elections);
+    println!("connections of other members' clients that broke: {}", found.broken);
     println!(
         "nothing acknowledged is missing on any member: {} writes, {znodes} znodes",
         background.acknowledged()
     );
 }
 
-/// The longest time without an acknowledgement that ends after the leader was told. A few may still arrive
-/// then that were decided before, so the interval that contains that moment is not always the gap.
-fn gap(acknowledged: &[Instant], told: Instant) -> Duration {
-    let pairs = acknowledged.windows(2).filter(|pair| pair[1] > told);
+/// What all times came to.
+#[derive(Default)]
+struct Found {
+    /// From the fault to its end, for clients of the other members.
+    others: Vec<Duration>,
+    /// The same for a client of the leader.
+    own: Vec<Duration>,
+    /// The longest time without an acknowledgement while the member came back, for clients of the others.
+    returns: Vec<Duration>,
+    /// How often another led after that.
+    elections: usize,
+    /// How many connections of the others' clients broke.
+    broken: u32,
+}
+
+fn row(clients: &str, gaps: &mut [Duration]) {
+    gaps.sort_unstable();
+    let [median, p99, max] = [50, 99, 100].map(|percent| at(gaps, percent).as_millis());
+    println!("{clients:<28} {:>6} {median:>8} {p99:>8} {max:>8}", gaps.len());
+}
+
+/// Creates this many znodes of a hundred bytes, many at a time.
+fn plant(member: SocketAddr, znodes: usize) {
+    if znodes == 0 {
+        return;
+    }
+    let (mut connection, _) = Connection::open(member, 30_000);
+    let create = |path: String| Ask::create(&path, &[b'x'; 100], PERSISTENT);
+    let mut asks = vec![create("/tree".into())];
+    for first in (0..znodes).step_by(PER_MULTI) {
+        let parent = format!("/tree/{first}");
+        let children =
+            (first..znodes.min(first + PER_MULTI)).map(|znode| create(format!("{parent}/{znode}")));
+        asks.push(Ask::multi(&[create(parent.clone())].into_iter().chain(children).collect::<Vec<_>>()));
+    }
+    let replies = pipeline(&mut connection, &asks).expect("plant the tree");
+    assert!(replies.iter().all(|reply| reply.err == 0), "the tree cannot be planted");
+    connection.hang_up();
+}
+
+/// The longest time without an acknowledgement that ends between these moments. A few may still arrive behind the first
+/// that were decided before it, so the interval that contains it is not always the gap.
+fn longest(acknowledged: &[Instant], from: Instant, until: Instant) -> Duration {
+    let pairs = acknowledged.windows(2).filter(|pair| pair[1] > from && pair[1] <= until);
     pairs.map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
+}
+
+/// Whether a member says that it leads.
+fn is_leader(member: SocketAddr) -> bool {
+    four_letter(member, "srvr").is_ok_and(|answer| answer.contains("Mode: leader"))
 }
 
 fn at(sorted: &[Duration], percent: usize) -> Duration {
@@ -99,7 +202,7 @@ fn line(gaps: &[Duration]) -> String {
     gaps.join(", ")
 }
 
-/// A session of one member that writes one thing after the other, and notes when each was acknowledged.
+/// A session that writes one thing after the other, and notes when each was acknowledged.
 struct Probe {
     thread: JoinHandle<(Vec<Instant>, u32)>,
     stop: Arc<AtomicBool>,
@@ -107,8 +210,10 @@ struct Probe {
 }
 
 impl Probe {
-    fn start(member: SocketAddr) -> Self {
-        let mut session = Session::open(&[member], 20_000).expect("open a session to measure");
+    /// Of the first of these members, as long as that has it.
+    fn start(members: &[SocketAddr], timeout_ms: i32) -> Self {
+        let mut session = Session::open(members, timeout_ms).expect("open a session to measure");
+        let members = members.to_vec();
         let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&count));
         let thread = std::thread::spawn(move || {
@@ -118,6 +223,9 @@ impl Probe {
                 match session.call(&Ask::set_data(load::ROOT, b"probe", -1)) {
                     Ok(Answer::Reply(_)) => acknowledged.push(Instant::now()),
                     Ok(Answer::Unknown) => {}
+                    Err(Gone::Expired) if timeout_ms == MOVING_MS => {
+                        session = Session::open(&members, timeout_ms).expect("open a session to measure");
+                    }
                     Err(gone) => panic!("the session that measures is gone: {gone:?}"),
                 }
                 counted.store(acknowledged.len() as u64, Ordering::SeqCst);

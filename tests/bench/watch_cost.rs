@@ -10,12 +10,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 use harness::ask::flags::PERSISTENT;
 use harness::tree::pipeline;
 use harness::{Ask, Connection, Ensemble, Plan};
 use proto::jute::frame;
-use proto::jute::write::Writer as _;
 
 /// Sessions that read at the same time, spread over the members.
 const CONNECTIONS: usize = 32;
@@ -291,11 +290,7 @@ impl Reader {
 
 fn request(ask: &Ask) -> BytesMut {
     let mut bytes = BytesMut::new();
-    frame::put(&mut bytes, |out| {
-        out.int(1);
-        out.int(ask.op);
-        out.put_slice(&ask.body);
-    });
+    ask.put(&mut bytes, 1);
     bytes
 }
 

@@ -134,6 +134,20 @@ impl Reply {
         names
     }
 
+    /// The record of whoAmI: `scheme:user`, sorted.
+    pub fn identities(&self) -> Vec<String> {
+        let id = |r: &mut Reader| Ok(format!("{}:{}", r.text()?, r.text()?));
+        let mut ids = self.read(|r| Ok(r.vector(id)?.unwrap_or_default()));
+        ids.sort();
+        ids
+    }
+
+    /// The record of getACL without its Stat: `permissions scheme:id`.
+    pub fn acl(&self) -> Vec<String> {
+        let line = |r: &mut Reader| Ok(format!("{} {}:{}", r.int()?, r.text()?, r.text()?));
+        self.read(|r| Ok(r.vector(line)?.unwrap_or_default()))
+    }
+
     /// The type and the error of each part of a multi's record. Only those of failed multis, of deletes and of
     /// checks can be read without knowing what was asked.
     pub fn multi_errors(&self) -> Vec<i32> {
@@ -153,7 +167,7 @@ impl Reply {
     }
 }
 
-fn stat(r: &mut Reader) -> Result<Stat, Malformed> {
+pub(crate) fn stat(r: &mut Reader) -> Result<Stat, Malformed> {
     Ok(Stat {
         czxid: r.long()?,
         mzxid: r.long()?,
@@ -223,6 +237,15 @@ impl Connection {
     pub fn greet_within(&mut self, greeting: &Greeting, patience: Duration) -> io::Result<Welcome> {
         self.write(&self::greeting(greeting))?;
         welcome(self.frame(patience)?)
+    }
+
+    /// Says a frame that may or may not be a greeting, and reads the answer.
+    ///
+    /// # Errors
+    /// As [`Self::greet`].
+    pub fn greet_with(&mut self, frame: &[u8]) -> io::Result<Welcome> {
+        self.write(frame)?;
+        welcome(self.frame(crate::wait::PATIENCE)?)
     }
 
     /// The stream, for a client that has its own way with frames. There must be nothing on its way.
@@ -365,7 +388,7 @@ impl Connection {
     }
 }
 
-/// A greeting as a frame.
+/// A greeting as a frame, also such as no server can read.
 pub(crate) fn greeting(greeting: &Greeting) -> BytesMut {
     let mut out = BytesMut::new();
     frame::put(&mut out, |out| {
@@ -383,12 +406,8 @@ pub(crate) fn greeting(greeting: &Greeting) -> BytesMut {
 
 /// A request as a frame.
 pub(crate) fn request(xid: i32, ask: &Ask) -> BytesMut {
-    let mut out = BytesMut::with_capacity(12 + ask.body.len());
-    frame::put(&mut out, |out| {
-        out.int(xid);
-        out.int(ask.op);
-        out.extend_from_slice(&ask.body);
-    });
+    let mut out = BytesMut::with_capacity(16 + ask.body.len());
+    ask.put(&mut out, xid);
     out
 }
 

@@ -1,70 +1,46 @@
 //! Real server processes on loopback, which a test may kill, freeze and start again.
 
+mod wires;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus};
-use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::connection::{Connection, Greeting};
+pub use crate::calls::{four_letter, gives_sessions};
 use crate::ports::Block;
 use crate::relay::Relay;
 use crate::turn::Turn;
-use crate::{Ask, Server, scratch, wait};
-
-/// What an ensemble shall be.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// How many members; one means a standalone server.
-    pub members: usize,
-    /// `tickTime` in milliseconds.
-    pub tick_ms: u64,
-    /// Further lines for every member's `zoo.cfg`.
-    pub lines: Vec<String>,
-    /// What it consists of.
-    pub server: Server,
-    /// Whether the members speak to each other through wires that a test may cut.
-    pub wired: bool,
-}
-
-impl Plan {
-    /// This many members of the server under test.
-    pub fn members(members: usize) -> Self {
-        Self { members, tick_ms: 500, lines: Vec::new(), server: Server::under_test(), wired: false }
-    }
-
-    /// The same, with members that can be [cut off](Ensemble::cut_off) from each other.
-    #[must_use]
-    pub fn wired(mut self) -> Self {
-        self.wired = true;
-        self
-    }
-
-    /// The same with one more line in `zoo.cfg`.
-    #[must_use]
-    pub fn line(mut self, line: &str) -> Self {
-        self.lines.push(line.to_owned());
-        self
-    }
-}
+use crate::{Plan, Server, clock, disk, preload, wait};
 
 /// The members, until dropped. Members are named by their id, from 1 on.
 #[derive(Debug)]
 pub struct Ensemble {
     members: Vec<Member>,
+    /// How many of them are named: a keeper is not.
+    named: usize,
     server: Server,
+    flags: Vec<String>,
+    /// What stands between the members and their system.
+    preload: Vec<PathBuf>,
     /// From whom to whom.
-    wires: BTreeMap<(usize, usize), Relay>,
+    wires: BTreeMap<(usize, usize, Line), Relay>,
     // Dropped in this order, after the members: first the files, then the ports, then the turn.
     directory: Option<TempDir>,
     _ports: Block,
-    _turn: Turn,
+    _turn: Option<Turn>,
+}
+
+/// What members say to each other by a wire. Corral's have one port for all; ZooKeeper's hold their elections at another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Line {
+    Peer,
+    Election,
 }
 
 #[derive(Debug)]
@@ -75,6 +51,9 @@ struct Member {
     child: Option<Child>,
     frozen: bool,
 }
+
+/// What `zoo.cfg` calls the number of entries that are kept behind a purge.
+const LOG_KEEP: &str = "corral.logKeep";
 
 impl Ensemble {
     /// Three members of the server under test, serving.
@@ -93,7 +72,7 @@ impl Ensemble {
     #[track_caller]
     pub fn start(plan: &Plan) -> Self {
         let mut ensemble = Self::prepare(plan);
-        for id in 1..=plan.members {
+        for id in 1..=ensemble.members.len() {
             ensemble.start_member(id);
         }
         ensemble.wait_until_serving();
@@ -106,15 +85,15 @@ impl Ensemble {
     /// If there is no place for their files, or no ports are free.
     #[track_caller]
     pub fn prepare(plan: &Plan) -> Self {
-        let turn = Turn::wait();
+        let turn = (!plan.beside).then(Turn::wait);
         Self::lay_out(plan, turn).unwrap_or_else(|error| panic!("prepare an ensemble: {error:#}"))
     }
 
-    fn lay_out(plan: &Plan, turn: Turn) -> Result<Self> {
+    fn lay_out(plan: &Plan, turn: Option<Turn>) -> Result<Self> {
         let mut ports = Block::claim()?;
-        let directory = tempfile::Builder::new().prefix("ensemble-").tempdir_in(scratch())?;
+        let directory = tempfile::Builder::new().prefix("ensemble-").tempdir_in(plan.folder())?;
         let (mut members, mut peer_ports) = (Vec::new(), Vec::new());
-        for id in 1..=plan.members {
+        for id in 1..=plan.members + usize::from(plan.keeper) {
             let client = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.take()?));
             peer_ports.push((id, ports.take()?, ports.take()?));
             let directory = directory.path().join(id.to_string());
@@ -130,28 +109,61 @@ impl Ensemble {
             // Faults of a test are long on a busy machine: clients may ask for more than 20 ticks.
             cfg.push_str("clientPortAddress=127.0.0.1\nmaxClientCnxns=0\nmaxSessionTimeout=60000\n");
             cfg.push_str("4lw.commands.whitelist=*\nadmin.enableServer=false\n");
-            for line in &plan.lines {
+            let keeper = plan.keeper.then_some(plan.members + 1);
+            let keeps_all = keeper == Some(member.id);
+            for line in plan.lines.iter().filter(|line| !(keeps_all && line.starts_with(LOG_KEEP))) {
                 writeln!(cfg, "{line}")?;
             }
+            if keeps_all {
+                writeln!(cfg, "{LOG_KEEP}=1000000000")?;
+            }
             if plan.members > 1 {
-                for (id, mut port, election) in peer_ports.iter().copied() {
+                for (id, mut port, mut election) in peer_ports.iter().copied() {
                     if plan.wired && id != member.id {
-                        let wire = Relay::to((Ipv4Addr::LOCALHOST, port).into())?;
-                        port = wire.address().port();
-                        wires.insert((member.id, id), wire);
+                        for (line, port) in [(Line::Peer, &mut port), (Line::Election, &mut election)] {
+                            let wire = Relay::to((Ipv4Addr::LOCALHOST, *port).into())?;
+                            *port = wire.address().port();
+                            wires.insert((member.id, id, line), wire);
+                        }
                     }
-                    writeln!(cfg, "server.{id}=127.0.0.1:{port}:{election}")?;
+                    let role = if keeper == Some(id) { ":observer" } else { "" };
+                    writeln!(cfg, "server.{id}=127.0.0.1:{port}:{election}{role}")?;
                 }
             }
             std::fs::write(member.directory.join("zoo.cfg"), cfg)?;
         }
-        let server = plan.server;
-        Ok(Self { members, server, wires, directory: Some(directory), _ports: ports, _turn: turn })
+        let (server, flags) = (plan.server, plan.flags.clone());
+        let mut preload = Vec::new();
+        if plan.faulty_disks {
+            preload.push(preload::library(disk::SOURCE)?);
+        }
+        if plan.shifting_clocks {
+            preload.push(preload::library(clock::SOURCE)?);
+            for member in &members {
+                clock::shift(&clock::shift_of(&member.directory.join("zoo.cfg")), 0)?;
+            }
+        }
+        Ok(Self {
+            members,
+            named: plan.members,
+            server,
+            flags,
+            preload,
+            wires,
+            directory: Some(directory),
+            _ports: ports,
+            _turn: turn,
+        })
     }
 
-    /// The members' ids.
+    /// The members' ids; not that of a [keeper](Plan::keeper).
     pub fn ids(&self) -> impl Iterator<Item = usize> + use<> {
-        1..=self.members.len()
+        1..=self.named
+    }
+
+    /// The id of the member that keeps the whole log, if there is one.
+    pub fn keeper(&self) -> Option<usize> {
+        (self.members.len() > self.named).then_some(self.members.len())
     }
 
     /// Where a member's clients go.
@@ -161,7 +173,7 @@ impl Ensemble {
 
     /// Where clients go, member by member.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.members.iter().map(|member| member.client).collect()
+        self.ids().map(|id| self.address(id)).collect()
     }
 
     /// The same as clients are told it.
@@ -180,6 +192,12 @@ impl Ensemble {
         self.members[id - 1].directory.clone()
     }
 
+    /// Lets the members' files be when the ensemble is dropped; where they are.
+    pub fn keep(&mut self) -> PathBuf {
+        let kept = self.directory.take().map(TempDir::keep);
+        kept.or_else(|| Some(self.members.first()?.directory.parent()?.to_owned())).unwrap_or_default()
+    }
+
     /// What a member has said so far.
     pub fn log(&self, id: usize) -> String {
         let path = self.members[id - 1].directory.join("log");
@@ -193,11 +211,36 @@ impl Ensemble {
     /// If its process cannot be started.
     #[track_caller]
     pub fn start_member(&mut self, id: usize) {
-        let server = self.server;
         let member = &mut self.members[id - 1];
         assert!(member.child.is_none(), "member {id} runs already");
-        let child = server.spawn(&member.directory.join("zoo.cfg"), &member.directory.join("log"));
+        let (zoo_cfg, log) = (member.directory.join("zoo.cfg"), member.directory.join("log"));
+        let child = self.server.spawn(&zoo_cfg, &log, &self.flags, &self.preload);
         member.child = Some(child.unwrap_or_else(|error| panic!("start member {id}: {error:#}")));
+    }
+
+    /// Lets a member's disk fail from now on, for files with this in their path; `None` mends it. The ensemble must have
+    /// [`Plan::faulty_disks`].
+    ///
+    /// # Panics
+    /// If it does not, or that cannot be written down.
+    #[track_caller]
+    pub fn break_disk(&self, id: usize, fault: Option<(disk::Fault, &str)>) {
+        assert!(!self.preload.is_empty(), "the disks of this ensemble cannot fail");
+        let script = disk::script_of(&self.members[id - 1].directory.join("zoo.cfg"));
+        let text = fault.map_or_else(String::new, |(fault, part)| fault.script(part));
+        std::fs::write(&script, text).unwrap_or_else(|error| panic!("write {}: {error}", script.display()));
+    }
+
+    /// Lets a member's wall clock be wrong by so many milliseconds from now on, also when it is started again. The ensemble
+    /// must have [`Plan::shifting_clocks`].
+    ///
+    /// # Panics
+    /// If it does not, or that cannot be written down.
+    #[track_caller]
+    pub fn shift_clock(&self, id: usize, millis: i64) {
+        let file = clock::shift_of(&self.members[id - 1].directory.join("zoo.cfg"));
+        assert!(file.exists(), "the clocks of this ensemble cannot be shifted");
+        clock::shift(&file, millis).unwrap_or_else(|error| panic!("write {}: {error}", file.display()));
     }
 
     /// Kills a member as a power cut does (-9), and waits until it is gone.
@@ -235,13 +278,17 @@ impl Ensemble {
         running.into_iter().map(|id| (id, self.await_end(id))).collect()
     }
 
+    /// Waits until a member has ended.
+    ///
+    /// # Panics
+    /// If it does not run, or does not end.
     #[track_caller]
-    fn await_end(&mut self, id: usize) -> ExitStatus {
+    pub fn await_end(&mut self, id: usize) -> ExitStatus {
         let mut child =
             self.members[id - 1].child.take().unwrap_or_else(|| panic!("member {id} does not run"));
         wait::within(wait::PATIENCE, || child.try_wait().ok().flatten()).unwrap_or_else(|| {
             let _killed = child.kill().and_then(|()| child.wait());
-            panic!("member {id} does not end on SIGTERM:\n{}", self.tail(id));
+            panic!("member {id} does not end:\n{}", self.tail(id));
         })
     }
 
@@ -265,37 +312,6 @@ impl Ensemble {
         self.members[id - 1].frozen = false;
     }
 
-    /// Cuts a member off from the others; its clients still reach it. The ensemble must be [`Plan::wired`].
-    ///
-    /// # Panics
-    /// This and [`Self::rejoin`] panic if it is not.
-    #[track_caller]
-    pub fn cut_off(&self, id: usize) {
-        self.wires_of(id).for_each(Relay::cut);
-    }
-
-    /// Breaks a member's connections with the others, and lets nobody make new ones. Other than when it is
-    /// [cut off](Self::cut_off), what is under way is lost, and all hear of it.
-    ///
-    /// # Panics
-    /// If the ensemble is not wired.
-    #[track_caller]
-    pub fn disconnect(&self, id: usize) {
-        self.wires_of(id).for_each(Relay::tear);
-    }
-
-    /// Lets a member that was cut off or disconnected speak to the others again.
-    #[track_caller]
-    pub fn rejoin(&self, id: usize) {
-        self.wires_of(id).for_each(Relay::mend);
-    }
-
-    #[track_caller]
-    fn wires_of(&self, id: usize) -> impl Iterator<Item = &Relay> {
-        assert!(!self.wires.is_empty(), "the members of this ensemble cannot be cut off");
-        self.wires.iter().filter(move |((from, to), _)| *from == id || *to == id).map(|(_, wire)| wire)
-    }
-
     #[track_caller]
     fn signal(&self, id: usize, signal: Signal) {
         let child = self.members[id - 1].child.as_ref().unwrap_or_else(|| panic!("member {id} does not run"));
@@ -306,7 +322,7 @@ impl Ensemble {
     /// The answer to a four-letter word.
     ///
     /// # Errors
-    /// If the member does not answer within two seconds.
+    /// If the member does not answer.
     pub fn four_letter(&self, id: usize, word: &str) -> Result<String> {
         four_letter(self.address(id), word)
     }
@@ -406,32 +422,4 @@ impl Drop for Ensemble {
             eprintln!("their files are kept in {}", directory.keep().display());
         }
     }
-}
-
-/// Whether whoever listens at `address` gives a new client a session.
-pub fn gives_sessions(address: SocketAddr) -> bool {
-    let Ok(mut connection) = Connection::dial(address) else { return false };
-    let welcome = connection.greet_within(&Greeting::new(5_000), Duration::from_secs(5));
-    if !welcome.is_ok_and(|welcome| welcome.session != 0) {
-        return false;
-    }
-    connection.send(&Ask::close_session()).is_ok()
-        && connection.receive_within(Duration::from_secs(5)).is_ok()
-}
-
-/// The answer of whoever listens at `address` to a four-letter word.
-///
-/// # Errors
-/// If there is none within two seconds.
-pub fn four_letter(address: SocketAddr, word: &str) -> Result<String> {
-    let patience = Duration::from_secs(2);
-    let mut stream = TcpStream::connect_timeout(&address, patience).context("connect")?;
-    stream.set_read_timeout(Some(patience))?;
-    stream.write_all(word.as_bytes()).context("send the word")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).context("read the answer")?;
-    if answer.is_empty() {
-        bail!("hung up without an answer");
-    }
-    Ok(answer)
 }

@@ -22,9 +22,19 @@ struct Wire {
     changed: Condvar,
 }
 
+/// One of the two ways that bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// From whoever dialled.
+    There,
+    /// To whoever dialled.
+    Back,
+}
+
 #[derive(Debug, Default)]
 struct State {
-    is_cut: bool,
+    is_cut_there: bool,
+    is_cut_back: bool,
     is_torn: bool,
     is_over: bool,
     /// Both ends of each connection.
@@ -62,7 +72,15 @@ impl Relay {
 
     /// Holds everything from now on.
     pub fn cut(&self) {
-        self.wire.set(|state| state.is_cut = true);
+        self.wire.set(|state| (state.is_cut_there, state.is_cut_back) = (true, true));
+    }
+
+    /// Holds what goes one way; what goes the other way arrives. New connections need both.
+    pub fn cut_way(&self, way: Way) {
+        self.wire.set(|state| match way {
+            Way::There => state.is_cut_there = true,
+            Way::Back => state.is_cut_back = true,
+        });
     }
 
     /// Ends all connections, and makes none from now on.
@@ -75,7 +93,9 @@ impl Relay {
 
     /// Lets everything go on that is still there, and makes connections again.
     pub fn mend(&self) {
-        self.wire.set(|state| (state.is_cut, state.is_torn) = (false, false));
+        self.wire.set(|state| {
+            (state.is_cut_there, state.is_cut_back, state.is_torn) = (false, false, false);
+        });
     }
 }
 
@@ -101,7 +121,7 @@ impl State {
 impl Wire {
     /// Joins a connection with one to `target`. Who cannot be joined is hung up.
     fn connect(self: Arc<Self>, near: &TcpStream, target: SocketAddr) {
-        if !self.wait_until_whole() {
+        if !self.wait_until(|state| !state.is_cut_there && !state.is_cut_back) {
             return;
         }
         let Ok(far) = TcpStream::connect(target) else { return };
@@ -120,17 +140,21 @@ impl Wire {
             state.ends.extend([near_end, far_end]);
         }
         let wire = self.clone();
-        let back = thread::spawn(move || wire.carry(&far_too, &near_too));
-        self.carry(near, &far);
+        let back = thread::spawn(move || wire.carry(&far_too, &near_too, Way::Back));
+        self.carry(near, &far, Way::There);
         let _ended = back.join();
     }
 
     /// Carries bytes one way until that way ends, and then ends it at the other side too.
-    fn carry(&self, mut from: &TcpStream, mut to: &TcpStream) {
+    fn carry(&self, mut from: &TcpStream, mut to: &TcpStream, way: Way) {
         let mut chunk = [0; 64 << 10];
         loop {
             let read = from.read(&mut chunk);
-            if !self.wait_until_whole() {
+            let is_open = |state: &State| match way {
+                Way::There => !state.is_cut_there,
+                Way::Back => !state.is_cut_back,
+            };
+            if !self.wait_until(is_open) {
                 break;
             }
             match read {
@@ -149,9 +173,10 @@ impl Wire {
     }
 
     /// Waits while the wire is cut. `false` if it is torn, or there no more.
-    fn wait_until_whole(&self) -> bool {
+    fn wait_until(&self, is_open: impl Fn(&State) -> bool) -> bool {
         let state = self.lock();
-        let state = self.changed.wait_while(state, |state| state.is_cut && !state.is_torn && !state.is_over);
+        let is_held = |state: &mut State| !is_open(state) && !state.is_torn && !state.is_over;
+        let state = self.changed.wait_while(state, is_held);
         let state = state.unwrap_or_else(PoisonError::into_inner);
         !state.is_torn && !state.is_over
     }
@@ -222,6 +247,17 @@ mod tests {
         near.write_all(b"f").unwrap();
         far.read_exact(&mut byte).unwrap();
         assert_eq!(byte, *b"f");
+
+        relay.cut_way(Way::There);
+        far.write_all(b"g").unwrap();
+        near.read_exact(&mut byte).unwrap();
+        near.write_all(b"h").unwrap();
+        far.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        assert!(far.read_exact(&mut byte).is_err(), "something passed the way that is cut");
+        far.set_read_timeout(None).unwrap();
+        relay.mend();
+        far.read_exact(&mut byte).unwrap();
+        assert_eq!(byte, *b"h");
 
         drop(relay);
         assert!(near.write_all(b"d").is_err() || near.read(&mut byte).map_or(true, |count| count == 0));

@@ -7,6 +7,8 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::{clock, disk};
+
 /// What an ensemble consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
@@ -20,6 +22,12 @@ pub enum Server {
 
 /// Where Debian puts ZooKeeper.
 const ZOOKEEPER_JAR: &str = "/usr/share/java/zookeeper.jar";
+
+/// What ZooKeeper's AdminServer needs besides, as Debian packages it along with ZooKeeper.
+const ADMIN_JARS: &str = "/usr/share/java/jetty9-server.jar:/usr/share/java/jetty9-servlet.jar:\
+    /usr/share/java/jetty9-util.jar:/usr/share/java/jetty9-http.jar:/usr/share/java/jetty9-io.jar:\
+    /usr/share/java/jetty9-security.jar:/usr/share/java/jetty9-util-ajax.jar:/usr/share/java/servlet-api.jar:\
+    /usr/share/java/jackson-core.jar:/usr/share/java/jackson-databind.jar:/usr/share/java/jackson-annotations.jar";
 
 /// What a member of ZooKeeper's runs.
 const QUORUM_PEER: &str = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
@@ -45,29 +53,45 @@ impl Server {
         self != Self::Corral
     }
 
-    /// Starts a member that reads `zoo_cfg` and says what it has to say into `log`.
-    pub(crate) fn spawn(self, zoo_cfg: &Path, log: &Path) -> Result<Child> {
+    /// Starts a member that reads `zoo_cfg`, and `flags` of Java's kind, and says what it has to say into `log`.
+    pub(crate) fn spawn(
+        self,
+        zoo_cfg: &Path,
+        log: &Path,
+        flags: &[String],
+        preload: &[PathBuf],
+    ) -> Result<Child> {
         let log = File::options().create(true).append(true).open(log).context("open the member's log")?;
         let mut command = match self {
             Self::Corral => {
                 let mut command = Command::new(corral()?);
                 let level = std::env::var("CORRAL_LOG").unwrap_or_else(|_| "info".into());
                 command.arg("serve").arg(zoo_cfg).env("CORRAL_LOG", level);
+                if !flags.is_empty() {
+                    command.env("SERVER_JVMFLAGS", flags.join(" "));
+                }
                 command
             }
             Self::Apache => {
                 ensure!(Path::new(ZOOKEEPER_JAR).exists(), "no {ZOOKEEPER_JAR}: `apt-get install zookeeper`");
                 let mut command = java(&format!("/etc/zookeeper/conf:{ZOOKEEPER_JAR}"));
-                command.arg(QUORUM_PEER).arg(zoo_cfg);
+                command.args(flags).arg(QUORUM_PEER).arg(zoo_cfg);
                 command
             }
             Self::Apache39 => {
-                let mut command = java(&java_class_path()?);
+                let mut command = java(&format!("{}:{ADMIN_JARS}", java_class_path()?));
                 // Without a configuration of its own, log4j says nothing below an error.
-                command.arg("-Dorg.apache.logging.log4j.level=INFO").arg(QUORUM_PEER).arg(zoo_cfg);
+                command.arg("-Dorg.apache.logging.log4j.level=INFO").args(flags);
+                command.arg(QUORUM_PEER).arg(zoo_cfg);
                 command
             }
         };
+        if !preload.is_empty() {
+            let libraries: Vec<_> = preload.iter().map(|library| library.display().to_string()).collect();
+            command.env("LD_PRELOAD", libraries.join(":"));
+            command.env("CORRAL_DISK_FAULTS", disk::script_of(zoo_cfg));
+            command.env("CORRAL_CLOCK_SHIFT", clock::shift_of(zoo_cfg));
+        }
         let stderr = log.try_clone().context("share the member's log")?;
         command.stdin(Stdio::null()).stdout(log).stderr(stderr);
         command.spawn().with_context(|| format!("start {:?}", command.get_program()))

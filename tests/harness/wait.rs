@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-/// How long anything may take before a test gives up: generous, because a test machine may be busy with others.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How long anything may take before a test gives up: generous, because a test machine may be busy with others, or
+/// its disk slow.
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Asks `probe` again and again until it has an answer.
 ///

@@ -221,9 +221,7 @@ fn a_member_that_lost_its_disk_is_filled_by_the_others() {
 fn frequent_snapshots() -> Plan {
     let plan = Plan::members(3);
     match plan.server {
-        Server::Corral => {
-            plan.line("corral.snapshotEvery=50").line("corral.logKeep=10").line("corral.lagMax=100")
-        }
+        Server::Corral => plan.line("corral.snapshotEvery=50").line("corral.logKeep=10"),
         Server::Apache | Server::Apache39 => plan.line("snapCount=200").line("preAllocSize=100"),
     }
 }
@@ -247,6 +245,22 @@ fn a_member_stops_at_once_and_cleanly_when_asked_to() {
         let tree = Tree::read(ensemble.address(id), "/").unwrap();
         assert_eq!(tree.text("/kept").as_deref(), Some("1"), "on member {id}");
     }
+}
+
+#[test]
+fn members_with_slow_disks_elect_a_leader_and_another_when_it_dies() {
+    if Server::under_test().is_apache() {
+        return; // It cannot be told to be slow.
+    }
+    let mut ensemble = Ensemble::start(&Plan::members(3).line("corral.syncDelayMs=100"));
+    let load = Load::start(&ensemble.addresses(), SESSIONS);
+    load.progress(SOME / 10);
+    let leader = ensemble.wait_for_leader();
+    ensemble.kill9(leader);
+    load.progress(SOME / 10);
+    ensemble.start_member(leader);
+    ensemble.wait_until_serving();
+    check(&ensemble, &load, "the death of a leader with a slow disk");
 }
 
 #[test]

@@ -159,8 +159,9 @@ fn version(member: SocketAddr, path: &str) -> i32 {
 fn requests_under_way_are_answered_before_a_member_hangs_up() {
     // More than a member takes from one client at a time.
     const REQUESTS: usize = 3_000;
-    // Few reads, because each waits for the writes before it.
-    let reads = |request: usize| request % 20 == 19;
+    // Few reads, because each waits for the writes before it, and a member that leaves waits two seconds for all of them: on a
+    // slow disk too.
+    let reads = |request: usize| request % 100 == 99;
     if Server::under_test() == Server::Apache {
         return; // It hangs up at once.
     }

@@ -1,32 +1,31 @@
 //! kazoo from PyPI: its recipes and its watches, while members die.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 
 use harness::ask::flags::PERSISTENT;
 use harness::{Answer, Ask, Ensemble, Session, scratch};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
+
+use crate::program::{Program, heal, kill_the_leader};
 
 #[test]
 fn kazoos_recipes_live_through_the_death_of_a_leader() {
     let mut ensemble = Ensemble::three();
-    let mut script = Script::start("recipes.py", &ensemble);
+    let mut script = start("recipes.py", &ensemble);
     let mut killed = Vec::new();
     let mut deaths = 0;
-    while let Some(wish) = script.wish() {
+    while let Some(wish) = wish(&mut script) {
         match wish.as_str() {
             "kill the leader" => {
-                let leader = ensemble.wait_for_leader();
-                ensemble.kill9(leader);
-                killed.push(leader);
+                kill_the_leader(&mut ensemble, &mut killed);
                 deaths += 1;
             }
             "heal" => heal(&mut ensemble, &mut killed),
             other => panic!("recipes.py says `{other}`"),
         }
-        script.done();
+        script.answer("done");
     }
     assert_eq!(deaths, 10, "each recipe, and each half of queue and barrier, is asked to see a leader die");
 }
@@ -34,10 +33,10 @@ fn kazoos_recipes_live_through_the_death_of_a_leader() {
 #[test]
 fn kazoo_is_told_what_it_missed_and_says_nothing_for_it() {
     let mut ensemble = Ensemble::three();
-    let mut script = Script::start("watches.py", &ensemble);
+    let mut script = start("watches.py", &ensemble);
     let mut killed = Vec::new();
     let mut deaths = 0;
-    while let Some(wish) = script.wish() {
+    while let Some(wish) = wish(&mut script) {
         let words: Vec<&str> = wish.split(' ').collect();
         match words[..] {
             ["away", member, ref changes @ ..] => {
@@ -72,71 +71,34 @@ fn kazoo_is_told_what_it_missed_and_says_nothing_for_it() {
             ["heal"] => heal(&mut ensemble, &mut killed),
             _ => panic!("watches.py says `{wish}`"),
         }
-        script.done();
+        script.answer("done");
     }
     assert_eq!(deaths, 3, "the member of one client, the leader, and the member of the recipes' client die");
 }
 
-fn heal(ensemble: &mut Ensemble, killed: &mut Vec<usize>) {
-    for member in killed.drain(..) {
-        ensemble.start_member(member);
-    }
-    ensemble.wait_until_serving();
-}
-
-/// A script, ended with the test.
-struct Script {
-    child: Child,
-    wishes: BufReader<ChildStdout>,
-    answers: ChildStdin,
-}
-
-impl Script {
-    fn start(name: &str, ensemble: &Ensemble) -> Self {
-        let mut child = Command::new(python_with_kazoo())
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/kazoo").join(name))
+fn start(script: &str, ensemble: &Ensemble) -> Program {
+    Program::start(
+        Command::new(python_with_kazoo())
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/kazoo").join(script))
             .arg(ensemble.connect_string())
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let wishes = BufReader::new(child.stdout.take().unwrap());
-        let answers = child.stdin.take().unwrap();
-        Self { child, wishes, answers }
-    }
-
-    /// What the script asks for next; nothing when all was good.
-    fn wish(&mut self) -> Option<String> {
-        let mut line = String::new();
-        self.wishes.read_line(&mut line).unwrap();
-        if line == "all good\n" || line.is_empty() {
-            let status = self.child.wait().unwrap();
-            assert!(status.success(), "kazoo does not keep its promise ({status}); see above");
-            assert_eq!(line, "all good\n", "the script ended before its end");
-            return None;
-        }
-        Some(line.trim_end().to_owned())
-    }
-
-    fn done(&mut self) {
-        // If the script has ended, its exit code says more than a broken pipe.
-        let _answered = self.answers.write_all(b"done\n");
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
+            .env("PYTHONDONTWRITEBYTECODE", "1"),
+    )
 }
 
-impl Drop for Script {
-    fn drop(&mut self) {
-        let _ended = self.child.kill().and_then(|()| self.child.wait());
+/// What the script asks for next; nothing when all was good.
+fn wish(script: &mut Program) -> Option<String> {
+    let line = script.line();
+    if line.as_deref().is_none_or(|line| line == "all good") {
+        let status = script.wait();
+        assert!(status.success(), "kazoo does not keep its promise ({status}); see above");
+        assert!(line.is_some(), "the script ended before its end");
+        return None;
     }
+    line
 }
 
 /// A Python that has the pinned kazoo, in a folder of its own beside what cargo builds.
-fn python_with_kazoo() -> PathBuf {
+pub(crate) fn python_with_kazoo() -> PathBuf {
     let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/kazoo/requirements.txt");
     let wanted = std::fs::read_to_string(&requirements).unwrap();
     let venv = scratch().join("kazoo");

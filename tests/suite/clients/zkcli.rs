@@ -11,25 +11,47 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use harness::ask::flags::PERSISTENT;
-use harness::{Ask, Connection, Ensemble, Plan, Server, wait};
+use harness::{Ask, Connection, Ensemble, Plan, Server, java_class_path, wait};
 
 const ZKCLI: &str = "/usr/share/zookeeper/bin/zkCli.sh";
+
+/// What the command line of ZooKeeper 3.9 needs besides its own jars: Debian has it for its ZooKeeper.
+const COMMONS_CLI: &str = "/usr/share/java/commons-cli.jar";
 
 /// A znode that is asked for between the commands, and what it holds: so the output falls into parts.
 const MARK: (&str, &str) = ("/zookeeper/mark", "<mark>");
 
 #[test]
 fn zkcli_prints_what_it_prints_against_zookeeper() {
+    assert!(Path::new(ZKCLI).exists(), "no {ZKCLI}: `apt-get install zookeeper`");
+    check(Server::Apache, Plan::members(3), "session.txt", "expected.txt", || Command::new(ZKCLI));
+}
+
+/// All commands of its help, with the command line and the members of ZooKeeper 3.9.
+#[test]
+fn zkclis_every_command_prints_what_it_prints_against_zookeeper() {
+    let plan = Plan::members(3).line("extendedTypesEnabled=true").line("enforceQuota=true");
+    check(Server::Apache39, plan, "commands.txt", "commands-expected.txt", || {
+        assert!(Path::new(COMMONS_CLI).exists(), "no {COMMONS_CLI}: `apt-get install zookeeper`");
+        let mut command = Command::new("java");
+        command.args(["-Xmx128m", "-cp", &format!("{}:{COMMONS_CLI}", java_class_path().unwrap())]);
+        command.arg("org.apache.zookeeper.ZooKeeperMain");
+        command
+    });
+}
+
+/// Runs a session; what it prints must be what it prints against `peer`.
+#[track_caller]
+fn check(peer: Server, mut plan: Plan, session: &str, golden: &str, zkcli: impl FnOnce() -> Command) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/zkcli");
-    let golden = folder.join("expected.txt");
-    let session = std::fs::read_to_string(folder.join("session.txt")).unwrap();
+    let golden = folder.join(golden);
+    let session = std::fs::read_to_string(folder.join(session)).unwrap();
     let write_anew = std::env::var_os("CORRAL_GOLDEN_FROM_APACHE").is_some();
-    let mut plan = Plan::members(3);
     if write_anew {
-        plan.server = Server::Apache;
+        plan.server = peer;
     }
     let ensemble = Ensemble::start(&plan);
-    let transcript = run(&ensemble, &session);
+    let transcript = run(&ensemble, &session, zkcli());
     if write_anew {
         std::fs::write(golden, transcript).unwrap();
         return;
@@ -40,15 +62,14 @@ fn zkcli_prints_what_it_prints_against_zookeeper() {
 }
 
 /// Runs the commands and returns them with what each printed.
-fn run(ensemble: &Ensemble, session: &str) -> String {
-    assert!(Path::new(ZKCLI).exists(), "no {ZKCLI}: `apt-get install zookeeper`");
+fn run(ensemble: &Ensemble, session: &str, mut zkcli: Command) -> String {
     let (mut connection, _) = Connection::open(ensemble.address(1), 10_000);
     assert_eq!(connection.call(&Ask::create(MARK.0, MARK.1.as_bytes(), PERSISTENT)).err, 0);
 
     // One file for both streams: zkCli.sh prints some answers here, some there.
     let printed: PathBuf = ensemble.directory(1).join("zkcli");
     let out = File::create(&printed).unwrap();
-    let mut child = Command::new(ZKCLI)
+    let mut child = zkcli
         .args(["-server", &ensemble.connect_string()])
         .stdin(Stdio::piped())
         .stderr(out.try_clone().unwrap())
@@ -58,6 +79,10 @@ fn run(ensemble: &Ensemble, session: &str) -> String {
     let mark = format!("get {}\n", MARK.0);
     let mut input = format!("sync /\n{mark}");
     for command in session.lines() {
+        let command = command
+            .replace(" ; ", "\n")
+            .replace("{one}", &ensemble.address(2).to_string())
+            .replace("{all}", &ensemble.connect_string());
         let _written = write!(input, "{command}\n{mark}");
     }
     input.push_str("quit\n");
@@ -80,7 +105,8 @@ fn normalised(session: &str, printed: &str) -> String {
     let _before = parts.next();
     let mut transcript = String::new();
     let mut events = String::from("> events\n");
-    let zxids: BTreeSet<u64> = printed.lines().filter_map(zxid).map(|(_, zxid)| zxid).collect();
+    let told = printed.lines().filter_map(event_zxid).map(|(_, zxid)| zxid);
+    let zxids: BTreeSet<u64> = printed.lines().filter_map(zxid).map(|(_, zxid)| zxid).chain(told).collect();
     let commands = session.lines().map(Some).chain([None]);
     for (command, part) in commands.zip(parts) {
         if let Some(command) = command {
@@ -96,7 +122,12 @@ fn normalised(session: &str, printed: &str) -> String {
             if line.starts_with("WatchedEvent ") {
                 // Whether the connection is up is no business of these commands.
                 if !line.contains("type:None") {
-                    let _written = writeln!(events, "{line}");
+                    let _written = match event_zxid(line) {
+                        Some((event, zxid)) => {
+                            writeln!(events, "{event} zxid: <zxid {}>", zxids.range(..zxid).count())
+                        }
+                        None => writeln!(events, "{line}"),
+                    };
                 }
             } else if command.is_some() {
                 let _written = writeln!(transcript, "{}", masked(line, &zxids));
@@ -112,9 +143,20 @@ fn zxid(line: &str) -> Option<(&str, u64)> {
     name.ends_with("Zxid").then_some((name, value))
 }
 
+/// The zxid that later command lines print behind an event.
+fn event_zxid(line: &str) -> Option<(&str, u64)> {
+    let (event, zxid) = line.strip_prefix("WatchedEvent ").and(line.split_once(" zxid: "))?;
+    Some((event, zxid.parse().ok()?))
+}
+
 fn masked(line: &str, zxids: &BTreeSet<u64>) -> String {
     if let Some((name, zxid)) = zxid(line) {
         return format!("{name} = <zxid {}>", zxids.range(..zxid).count());
+    }
+    if let Some((member, role)) =
+        line.split_once("=127.0.0.1:").filter(|(member, _)| member.starts_with("server."))
+    {
+        return format!("{member}=<host and ports>:{}", role.rsplit(':').next().unwrap_or_default());
     }
     match line.split_once(" = ") {
         Some((name @ ("ctime" | "mtime"), value)) if !value.contains("1970") => format!("{name} = <time>"),

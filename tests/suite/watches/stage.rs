@@ -57,7 +57,7 @@ impl Stage {
             plan = plan.wired();
         }
         if words.flag("lagging") {
-            plan = plan.line("corral.snapshotEvery=50").line("corral.logKeep=10").line("corral.lagMax=100");
+            plan = plan.line("corral.snapshotEvery=50").line("corral.logKeep=10");
         }
         self.ensemble = Some(Ensemble::start(&plan));
         Ok(())

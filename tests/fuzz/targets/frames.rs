@@ -1,0 +1,4 @@
+//! Frames off a stream.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::frames(data));

@@ -1,0 +1,4 @@
+//! Greetings.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::greeting(data));

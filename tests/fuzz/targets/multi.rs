@@ -1,0 +1,4 @@
+//! Multis and multiReads.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::multi(data));

@@ -1,0 +1,4 @@
+//! Requests of every operation.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::requests(data));

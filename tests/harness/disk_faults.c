@@ -1,0 +1,68 @@
+// Lets the disk of a process fail where and when a file says so. Preloaded into members by tests.
+//
+// The file that CORRAL_DISK_FAULTS names holds one line: what fails (`write` or `sync`), with which error, and a part of the
+// path of the files that it is about. It is read at each call, so a test may change its mind.
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static int fails(const char *what, int fd) {
+  const char *script = getenv("CORRAL_DISK_FAULTS");
+  if (script == NULL) return 0;
+  int kept = errno;
+  int in = open(script, O_RDONLY | O_CLOEXEC);
+  if (in < 0) {
+    errno = kept;
+    return 0;
+  }
+  char line[256], call[16], part[200], link[64], path[PATH_MAX];
+  int error = 0;
+  ssize_t bytes = read(in, line, sizeof(line) - 1);
+  close(in);
+  errno = kept;
+  if (bytes <= 0) return 0;
+  line[bytes] = 0;
+  if (sscanf(line, "%15s %d %199s", call, &error, part) != 3 || strcmp(call, what) != 0) return 0;
+  snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+  bytes = readlink(link, path, sizeof(path) - 1);
+  errno = kept;
+  if (bytes <= 0) return 0;
+  path[bytes] = 0;
+  if (strstr(path, part) == NULL) return 0;
+  errno = error;
+  return 1;
+}
+
+#define REAL(name, type) ((type)dlsym(RTLD_NEXT, #name))
+
+ssize_t write(int fd, const void *data, size_t count) {
+  if (fails("write", fd)) return -1;
+  return REAL(write, ssize_t (*)(int, const void *, size_t))(fd, data, count);
+}
+
+ssize_t pwrite(int fd, const void *data, size_t count, off_t at) {
+  if (fails("write", fd)) return -1;
+  return REAL(pwrite, ssize_t (*)(int, const void *, size_t, off_t))(fd, data, count, at);
+}
+
+ssize_t pwrite64(int fd, const void *data, size_t count, off64_t at) {
+  if (fails("write", fd)) return -1;
+  return REAL(pwrite64, ssize_t (*)(int, const void *, size_t, off64_t))(fd, data, count, at);
+}
+
+int fsync(int fd) {
+  if (fails("sync", fd)) return -1;
+  return REAL(fsync, int (*)(int))(fd);
+}
+
+int fdatasync(int fd) {
+  if (fails("sync", fd)) return -1;
+  return REAL(fdatasync, int (*)(int))(fd);
+}
