@@ -15,6 +15,7 @@ use crate::digest::Digests;
 use crate::entry::Mark;
 use crate::replica::Replica;
 use crate::runtime::blocking;
+use crate::safe::Safe;
 use crate::snapshot::{Snapshot, SnapshotHandle, SnapshotReceiver};
 use crate::state::{Incoming, Progress, Store};
 use crate::types::{Batch, Entry, LogId, SnapshotMeta, StoredMembership, TypeConfig};
@@ -28,13 +29,20 @@ pub(crate) struct Applier {
     replica: Arc<Replica>,
     store: Store,
     progress: Progress,
+    safe: Safe,
     digests: Digests,
 }
 
 impl Applier {
-    /// An applier of entries behind `progress`, which is where the replica stands.
+    /// An applier of entries behind `progress`, which is where the replica and the state on disk stand.
     pub(crate) fn new(replica: Arc<Replica>, store: Store, progress: Progress, digests: Digests) -> Self {
-        Self { replica, store, progress, digests }
+        let safe = Safe::new(progress.applied);
+        Self { replica, store, progress, safe, digests }
+    }
+
+    /// Up to where the state on disk is safe.
+    pub(crate) fn safe(&self) -> &Safe {
+        &self.safe
     }
 
     /// Applies a few entries: changes the world, tells who waits, and hands on what changed.
@@ -132,6 +140,7 @@ impl RaftStateMachine<TypeConfig> for Applier {
         let (store, replica) = (self.store.clone(), self.replica.clone());
         Builder {
             store,
+            safe: self.safe.clone(),
             applied: self.progress.applied,
             zxid: replica.read(machine::Machine::last_zxid),
             replica,
@@ -150,6 +159,7 @@ impl RaftStateMachine<TypeConfig> for Applier {
         };
         let (machine, progress) = blocking(move || incoming.install()).await?;
         self.store.written(progress.applied).await?;
+        self.safe.reaches(progress.applied);
         self.progress = progress;
         tracing::info!(last_zxid = %machine.last_zxid(), "the state was replaced by a snapshot");
         self.replica.replace(machine);
@@ -168,6 +178,7 @@ impl RaftStateMachine<TypeConfig> for Applier {
 /// Makes the state on disk safe up to a place in the log, so that the log before it may go.
 pub(crate) struct Builder {
     store: Store,
+    safe: Safe,
     applied: Option<LogId>,
     zxid: proto::Zxid,
     replica: Arc<Replica>,
@@ -182,6 +193,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
         // First pinned, then flushed: what the snapshot claims to hold is then surely safe, and may leave the log.
         let handle = SnapshotHandle::pin(&self.store).await?;
         handle.flush().await?;
+        self.safe.reaches(handle.meta().last_log_id);
         self.replica.measured(Amount::StateFlushed { took: begun.elapsed(), zxid: self.zxid });
         Ok(Snapshot { meta: handle.meta().clone(), snapshot: handle })
     }

@@ -179,6 +179,7 @@ async fn begin(
     let kept = store.clone();
     let digests = Digests::default();
     let applier = Applier::new(replica.clone(), store.clone(), progress, digests.clone());
+    let safe = applier.safe().clone();
     let raft = Raft::new(member.get(), raft_config, peers.clone(), log.clone(), applier)
         .await
         .map_err(|error| Fault::Other(format!("the log and the state do not fit each other: {error}")))?;
@@ -186,13 +187,14 @@ async fn begin(
     tasks.spawn("earn the vote", franchise.clone().earn(raft.clone()));
     let trimmer = Trimmer {
         raft: raft.clone(),
+        safe: safe.clone(),
         log: log.clone(),
         peers: peers.clone(),
         bytes_max: config.retention.bytes_max,
         keep: config.retention.keep,
     };
     tasks.spawn("trim the log", trimmer.run());
-    let purger = Purger::new(raft.clone(), peers.holds().clone(), config.retention);
+    let purger = Purger::new(raft.clone(), safe, peers.holds().clone(), config.retention);
     tasks.spawn("purge the log", purger.run());
     tasks.spawn("remember the ensemble", log.clone().remember_ensemble());
     let leadership = leader::follow(&tasks, &raft);

@@ -8,6 +8,7 @@ use openraft::RaftMetrics;
 use crate::Retention;
 use crate::applier::Raft;
 use crate::peer::Holds;
+use crate::safe::Safe;
 use crate::types::{LogId, TypeConfig};
 
 /// Entries that go at a time, at least, however rarely the state is made safe.
@@ -16,6 +17,7 @@ const BATCH_MAX: u64 = 10_000;
 /// What drops them.
 pub(crate) struct Purger {
     raft: Raft,
+    safe: Safe,
     holds: Holds,
     /// Entries that stay behind what the state has made safe.
     keep: u64,
@@ -24,17 +26,17 @@ pub(crate) struct Purger {
 }
 
 impl Purger {
-    pub(crate) fn new(raft: Raft, holds: Holds, retention: Retention) -> Self {
+    pub(crate) fn new(raft: Raft, safe: Safe, holds: Holds, retention: Retention) -> Self {
         let Retention { snapshot_every, keep, .. } = retention;
-        Self { raft, holds, keep, batch: (snapshot_every / 10).clamp(1, BATCH_MAX) }
+        Self { raft, safe, holds, keep, batch: (snapshot_every / 10).clamp(1, BATCH_MAX) }
     }
 
     /// Does so until Raft stops.
     pub(crate) async fn run(self) {
         let (mut safe, mut asked) = (None, 0);
-        let newly_safe = |now: &RaftMetrics<TypeConfig>, safe: Option<LogId>| now.snapshot > safe;
-        while let Ok(now) = self.raft.wait(None).metrics(|now| newly_safe(now, safe), "purge the log").await {
-            safe = now.snapshot;
+        let is_more = |now: &RaftMetrics<TypeConfig>, safe: Option<LogId>| self.safe.upto(now) > safe;
+        while let Ok(now) = self.raft.wait(None).metrics(|now| is_more(now, safe), "purge the log").await {
+            safe = self.safe.upto(&now);
             let purged = next(now.purged).max(asked);
             let end = self.end(safe, self.holds.lowest());
             if end < purged + self.batch {

@@ -15,6 +15,7 @@ use openraft::metrics::WaitError;
 use crate::applier::Raft;
 use crate::log::LogStore;
 use crate::peer::Peers;
+use crate::safe::Safe;
 use crate::types::{LogId, TypeConfig};
 
 /// How long the state may take to be safe, and how long Raft may take to purge, before it is looked at again.
@@ -26,6 +27,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// What keeps the log within its bound.
 pub(crate) struct Trimmer {
     pub(crate) raft: Raft,
+    pub(crate) safe: Safe,
     pub(crate) log: LogStore,
     pub(crate) peers: Peers,
     /// Bytes of entries.
@@ -53,9 +55,9 @@ impl Trimmer {
     /// Has the log go up to there. Tells whether it has.
     async fn trim(&self, upto: LogId, is_held: bool) -> Result<bool, Stopped> {
         let upto = Some(upto);
-        if self.safe() < upto {
+        if self.safe_upto() < upto {
             self.raft.trigger().snapshot().await?;
-            if !self.waited(|now| now.snapshot >= upto).await? {
+            if !self.waited(|now| self.safe.upto(now) >= upto).await? {
                 return Ok(false);
             }
         }
@@ -64,7 +66,7 @@ impl Trimmer {
         let mut floor = end + 1;
         if is_held {
             // Raft purges up to one place or not at all, and by its own numbers that may be further on.
-            floor = floor.max(self.safe().map_or(0, |safe| safe.index().saturating_sub(self.keep)));
+            floor = floor.max(self.safe_upto().map_or(0, |safe| safe.index().saturating_sub(self.keep)));
         }
         self.peers.leave_behind(floor);
         let has_gone = self.waited(|now| now.purged >= upto).await;
@@ -72,9 +74,8 @@ impl Trimmer {
         has_gone
     }
 
-    /// Up to where the state is safe.
-    fn safe(&self) -> Option<LogId> {
-        self.raft.metrics().borrow_watched().snapshot
+    fn safe_upto(&self) -> Option<LogId> {
+        self.safe.upto(&self.raft.metrics().borrow_watched())
     }
 
     /// Whether this came to be before it is to be looked at again.

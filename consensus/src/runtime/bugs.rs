@@ -31,6 +31,8 @@ pub(crate) enum Bug {
     StateOutOfOrder,
     /// The log is purged of what the state has not made safe.
     PurgedTooEarly,
+    /// The log is purged of what was applied once more at the start, and the state has not made safe since.
+    PurgedAtStart,
     /// The log is purged of what a member needs next that is being sent the state.
     NothingHeld,
     /// A snapshot says that it is further than it is.

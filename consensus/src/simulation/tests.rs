@@ -1,6 +1,7 @@
 //! A number of seeds in each run of the tests, and any of them again.
 
 mod newcomers;
+mod restarting;
 mod scene;
 mod sending;
 
@@ -199,6 +200,7 @@ fn bugs_put_in_on_purpose_are_found() {
         (Bug::VoteNotFlushed, 400),
         (Bug::StateOutOfOrder, 60),
         (Bug::PurgedTooEarly, 60),
+        (Bug::PurgedAtStart, 200),
         (Bug::SnapshotBehind, 60),
         (Bug::SnapshotWithoutWatches, 60),
         (Bug::Unfenced, 60),

@@ -23,6 +23,9 @@ use crate::runtime::{watch, witness};
 use crate::types::LogId;
 use crate::{Fault, runtime};
 
+/// Milliseconds until a state is pinned.
+const PINNING: Range<u64> = 0..4;
+
 type Image = BTreeMap<Vec<u8>, Bytes>;
 type Changes = Vec<(Vec<u8>, Option<Bytes>)>;
 
@@ -110,6 +113,11 @@ impl Platter {
         for (_, changes) in (0..).zip(written.into_iter().take(kept)).filter(|(place, _)| *place != lacks) {
             change(&mut surface.safe, changes);
         }
+    }
+
+    /// If the power fails now, nothing will be there but what is safe.
+    pub(crate) fn forget(&self) {
+        self.0.lock().written.clear();
     }
 
     /// The disk is replaced by a new one.
@@ -264,6 +272,8 @@ impl Kept for Simulated {
 
     fn pin(&self) -> BoxFuture<'_, Result<Arc<dyn Pinned>, Fault>> {
         Box::pin(async move {
+            // What was handed over may be written meanwhile, or not.
+            pass(self.dice.millis(PINNING)).await;
             let mut image = self.platter.current();
             if is_in(Bug::SnapshotBehind) {
                 let now = image.get(keys::PROGRESS_KEY.as_slice()).cloned();

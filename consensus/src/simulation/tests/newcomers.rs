@@ -16,7 +16,7 @@ const VIGIL: Duration = Duration::from_secs(4);
 
 /// Three members that keep all of their log.
 fn three(bug: Option<Bug>) -> Arc<World> {
-    scene::three(bug, |every| every >= 1_000)
+    scene::three(bug, |kept| kept.snapshot_every >= 1_000)
 }
 
 /// Whether a leader that was cut off, and then hears of a member that has lost its disk, is told that it still leads.

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::super::talk::Caller;
 use super::super::world::{Running, World};
+use crate::Retention;
 use crate::runtime::bugs::Bug;
 use crate::runtime::dice::Dice;
 use crate::runtime::witness::Witness;
@@ -15,8 +16,8 @@ use crate::runtime::witness::Witness;
 /// How long anything may take that is to happen.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Three members, which make their state safe after so many entries.
-pub(super) fn three(bug: Option<Bug>, is_every: impl Fn(u64) -> bool) -> Arc<World> {
+/// Three members that keep the log for as long as wanted.
+pub(super) fn three(bug: Option<Bug>, is_wanted: impl Fn(&Retention) -> bool) -> Arc<World> {
     let drawn = (0..).map(|seed| {
         World::new(
             Dice::new(seed),
@@ -25,8 +26,7 @@ pub(super) fn three(bug: Option<Bug>, is_every: impl Fn(u64) -> bool) -> Arc<Wor
             false,
         )
     });
-    let fits =
-        |world: &Arc<World>| (world.voters, world.size) == (3, 3) && is_every(world.retention.snapshot_every);
+    let fits = |world: &Arc<World>| (world.voters, world.size) == (3, 3) && is_wanted(&world.retention);
     drawn.into_iter().find(fits).unwrap()
 }
 

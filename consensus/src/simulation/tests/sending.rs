@@ -12,7 +12,7 @@ const ROUNDS: usize = 500;
 
 /// How many states a member was sent that was away while the log was purged, and then came back.
 async fn states_sent(bug: Option<Bug>) -> u64 {
-    let world = three(bug, |every| every <= 10);
+    let world = three(bug, |kept| kept.snapshot_every <= 10);
     start(&world, 1..=3);
     all_serve(&world, &[1, 2, 3]).await;
     let leader = leader(&world, &[1, 2, 3]).await;
