@@ -45,6 +45,9 @@ struct Arguments {
     /// How many znodes there are beforehand.
     #[arg(long, default_value_t = 0)]
     tree: usize,
+    /// By how many milliseconds each sync of a disk takes longer.
+    #[arg(long, default_value_t = 0)]
+    sync_delay: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -61,11 +64,12 @@ enum Fault {
 }
 
 fn main() {
-    let Arguments { fault, times, tree } = Arguments::parse();
+    let Arguments { fault, times, tree, sync_delay } = Arguments::parse();
     let is_apache = Server::under_test().is_apache();
     let mut plan = Plan { tick_ms: TICK_MS, wired: fault == Fault::CutOff, ..Plan::members(3) };
     // As in the file that ZooKeeper comes with; and memory enough for the tree.
     plan = plan.line("initLimit=10").line("syncLimit=5").flag("-Xmx2g");
+    plan = plan.slow_syncs(Duration::from_millis(sync_delay));
     let mut ensemble = Ensemble::start(&plan);
     plant(ensemble.address(ensemble.wait_for_leader()), tree);
     let background = Load::start(&ensemble.addresses(), BACKGROUND);
@@ -127,7 +131,8 @@ fn main() {
 
     let znodes = audit(&ensemble.addresses(), &background.pause());
     println!(
-        "{fault:?} of the leader, {times} times, tickTime {TICK_MS} ms, {tree} znodes beforehand; gaps in ms"
+        "{fault:?} of the leader, {times} times, tickTime {TICK_MS} ms, {tree} znodes beforehand, syncs {sync_delay} ms \
+         slower; gaps in ms"
     );
     println!("{:<28} {:>6} {:>8} {:>8} {:>8}", "clients", "gaps", "median", "p99", "max");
     row("of the other members", &mut found.others);

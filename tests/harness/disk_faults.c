@@ -1,7 +1,8 @@
-// Lets the disk of a process fail where and when a file says so. Preloaded into members by tests.
+// Lets the disk of a process fail, or be slow, where and when a file says so. Preloaded into members by tests.
 //
 // The file that CORRAL_DISK_FAULTS names holds one line: what fails (`write` or `sync`), with which error, and a part of the
-// path of the files that it is about. It is read at each call, so a test may change its mind.
+// path of the files that it is about; or `slow`, and by how many microseconds a sync of them takes longer. It is read at each
+// call, so a test may change its mind.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -13,7 +14,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-static int fails(const char *what, int fd) {
+// The number behind `what`, if that is in the file and about this one; otherwise 0.
+static int number(const char *what, int fd) {
   const char *script = getenv("CORRAL_DISK_FAULTS");
   if (script == NULL) return 0;
   int kept = errno;
@@ -23,21 +25,31 @@ static int fails(const char *what, int fd) {
     return 0;
   }
   char line[256], call[16], part[200], link[64], path[PATH_MAX];
-  int error = 0;
+  int found = 0;
   ssize_t bytes = read(in, line, sizeof(line) - 1);
   close(in);
   errno = kept;
   if (bytes <= 0) return 0;
   line[bytes] = 0;
-  if (sscanf(line, "%15s %d %199s", call, &error, part) != 3 || strcmp(call, what) != 0) return 0;
+  if (sscanf(line, "%15s %d %199s", call, &found, part) != 3 || strcmp(call, what) != 0) return 0;
   snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
   bytes = readlink(link, path, sizeof(path) - 1);
   errno = kept;
   if (bytes <= 0) return 0;
   path[bytes] = 0;
   if (strstr(path, part) == NULL) return 0;
-  errno = error;
-  return 1;
+  return found;
+}
+
+static int fails(const char *what, int fd) {
+  int error = number(what, fd);
+  if (error != 0) errno = error;
+  return error != 0;
+}
+
+static void linger(int fd) {
+  int micros = number("slow", fd);
+  if (micros > 0) usleep((useconds_t)micros);
 }
 
 #define REAL(name, type) ((type)dlsym(RTLD_NEXT, #name))
@@ -59,10 +71,12 @@ ssize_t pwrite64(int fd, const void *data, size_t count, off64_t at) {
 
 int fsync(int fd) {
   if (fails("sync", fd)) return -1;
+  linger(fd);
   return REAL(fsync, int (*)(int))(fd);
 }
 
 int fdatasync(int fd) {
   if (fails("sync", fd)) return -1;
+  linger(fd);
   return REAL(fdatasync, int (*)(int))(fd);
 }

@@ -1,5 +1,6 @@
 //! Real server processes on loopback, which a test may kill, freeze and start again.
 
+mod metrics;
 mod wires;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,8 @@ use std::process::{Child, ExitStatus};
 use anyhow::Result;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+pub use metrics::number;
 
 pub use crate::calls::{four_letter, gives_sessions};
 use crate::ports::Block;
@@ -136,6 +139,13 @@ impl Ensemble {
         let mut preload = Vec::new();
         if plan.faulty_disks {
             preload.push(preload::library(disk::SOURCE)?);
+            let slow = Some(plan.slow_syncs).filter(|delay| !delay.is_zero());
+            for member in &members {
+                disk::say(
+                    &member.directory.join("zoo.cfg"),
+                    slow.map(|delay| (disk::Fault::SlowSync(delay), "/")),
+                )?;
+            }
         }
         if plan.shifting_clocks {
             preload.push(preload::library(clock::SOURCE)?);
@@ -226,9 +236,8 @@ impl Ensemble {
     #[track_caller]
     pub fn break_disk(&self, id: usize, fault: Option<(disk::Fault, &str)>) {
         assert!(!self.preload.is_empty(), "the disks of this ensemble cannot fail");
-        let script = disk::script_of(&self.members[id - 1].directory.join("zoo.cfg"));
-        let text = fault.map_or_else(String::new, |(fault, part)| fault.script(part));
-        std::fs::write(&script, text).unwrap_or_else(|error| panic!("write {}: {error}", script.display()));
+        let said = disk::say(&self.members[id - 1].directory.join("zoo.cfg"), fault);
+        said.unwrap_or_else(|error| panic!("say how the disk of member {id} fails: {error}"));
     }
 
     /// Lets a member's wall clock be wrong by so many milliseconds from now on, also when it is started again. The ensemble

@@ -1,6 +1,7 @@
 //! What an ensemble shall be, before it is one.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::{Server, scratch};
 
@@ -29,6 +30,8 @@ pub struct Plan {
     pub keeper: bool,
     /// Whether the members' disks [may fail](crate::Ensemble::break_disk).
     pub faulty_disks: bool,
+    /// By how much each sync of a member's disk takes longer, from its first start on.
+    pub slow_syncs: Duration,
     /// Whether the members' wall clocks [may be wrong](crate::Ensemble::shift_clock).
     pub shifting_clocks: bool,
 }
@@ -47,6 +50,7 @@ impl Plan {
             in_memory: false,
             keeper: false,
             faulty_disks: false,
+            slow_syncs: Duration::ZERO,
             shifting_clocks: false,
         }
     }
@@ -69,6 +73,14 @@ impl Plan {
     #[must_use]
     pub fn faulty_disks(mut self) -> Self {
         self.faulty_disks = true;
+        self
+    }
+
+    /// The same, with disks of which each sync takes longer by as much.
+    #[must_use]
+    pub fn slow_syncs(mut self, delay: Duration) -> Self {
+        self.slow_syncs = delay;
+        self.faulty_disks |= !delay.is_zero();
         self
     }
 

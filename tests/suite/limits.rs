@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use harness::ask::flags::PERSISTENT;
 use harness::connection::Greeting;
+use harness::ensemble::number;
 use harness::{Ask, Connection, Ensemble, Plan, Server, wait};
 use proto::jute::frame;
 use proto::jute::write::Writer;
@@ -46,18 +47,6 @@ fn send_at_once(connection: &mut Connection, asks: &[Ask]) {
         });
     }
     connection.write(&all).unwrap();
-}
-
-/// A number that `mntr` tells.
-#[track_caller]
-fn metric(ensemble: &Ensemble, name: &str) -> i64 {
-    number(&ensemble.four_letter(1, "mntr").unwrap(), name)
-}
-
-/// What `mntr` says of a metric.
-fn number(text: &str, name: &str) -> i64 {
-    let line = text.lines().find_map(|line| line.strip_prefix(&format!("zk_{name}\t")));
-    line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {text}"))
 }
 
 #[test]
@@ -98,7 +87,7 @@ fn requests_that_are_not_answered() {
     let mut other = open(&ensemble);
     let (mut most, mut answered) = (0, 0);
     wait::until("all was answered", || {
-        most = most.max(metric(&ensemble, "outstanding_requests"));
+        most = most.max(ensemble.metric(1, "outstanding_requests"));
         // Whoever waits for nothing is heard, however much the others ask.
         assert_eq!(other.call(&Ask::exists("/", false)).err, 0);
         while let Ok(packet) = deep.receive_within(Duration::from_millis(1)) {
@@ -111,7 +100,7 @@ fn requests_that_are_not_answered() {
     });
     // One more than the limit is let in, as in ZooKeeper; and there is the other client.
     assert!((1..=7).contains(&most), "{most} requests were not answered at a time");
-    assert_eq!(metric(&ensemble, "outstanding_requests"), 0);
+    assert_eq!(ensemble.metric(1, "outstanding_requests"), 0);
 }
 
 #[test]
@@ -132,8 +121,8 @@ fn greetings_that_come_too_often() {
     };
     // Whoever asked whether the member serves has taken some of them.
     assert!(inside.len() > 5, "{}: {refused}", inside.len());
-    assert!(metric(&ensemble, "connection_rejected") > 0);
-    assert!(metric(&ensemble, "cnt_connection_token_deficit") > 0);
+    assert!(ensemble.metric(1, "connection_rejected") > 0);
+    assert!(ensemble.metric(1, "cnt_connection_token_deficit") > 0);
     assert!(inside.iter_mut().all(|connection| connection.call(&Ask::ping()).err == 0));
     assert!(ensemble.four_letter(1, "srvr").unwrap().contains("Mode: standalone"), "words are no greetings");
 }
@@ -156,8 +145,8 @@ fn requests_under_way_and_those_that_wait_for_them() {
             assert_eq!((reply.xid, reply.err), (xid, 0));
         }
     }
-    assert!(metric(&ensemble, "request_throttle_wait_count") > 0);
-    assert_eq!(metric(&ensemble, "throttled_ops"), 0);
+    assert!(ensemble.metric(1, "request_throttle_wait_count") > 0);
+    assert_eq!(ensemble.metric(1, "throttled_ops"), 0);
     assert_eq!(open(&ensemble).call(&Ask::get_children("/", false)).children().len(), 11);
 }
 
@@ -184,7 +173,7 @@ fn requests_that_have_waited_for_too_long_are_refused_in_turn() {
     assert_eq!(errors, [0, THROTTLED, THROTTLED, THROTTLED, 0, 0]);
     assert_eq!(client.call(&Ask::exists("/done", false)).err, 0);
     assert_eq!(client.call(&Ask::exists("/refused", false)).err, NO_NODE);
-    assert_eq!(metric(&ensemble, "throttled_ops"), 3);
+    assert_eq!(ensemble.metric(1, "throttled_ops"), 3);
     assert_eq!(client.call(&Ask::close_session()).err, 0);
 }
 
@@ -209,9 +198,9 @@ fn requests_that_have_outlived_their_client() {
             _ => {}
         }
     }
-    assert!(metric(&ensemble, "stale_requests") > 0);
+    assert!(ensemble.metric(1, "stale_requests") > 0);
     // With the pings behind them.
-    assert!(metric(&ensemble, "stale_requests_dropped") >= 2);
+    assert!(ensemble.metric(1, "stale_requests_dropped") >= 2);
     let mut other = open(&ensemble);
     for path in ["/stale", "/behind"] {
         assert_eq!(other.call(&Ask::exists(path, false)).err, NO_NODE, "{path}");
@@ -231,17 +220,17 @@ fn large_requests_all_together() {
     // Its length is enough.
     greedy.write(&5_001_u32.to_be_bytes()).unwrap();
     greedy.expect_hang_up();
-    assert_eq!(metric(&ensemble, "large_requests_rejected"), 1);
+    assert_eq!(ensemble.metric(1, "large_requests_rejected"), 1);
 
     let (mut one, mut other) = (open(&ensemble), open(&ensemble));
     send_at_once(&mut one, &[create("/large-1", 2_000), create("/large-2", 2_000)]);
     wait::until("two large requests had come", || {
-        (metric(&ensemble, "outstanding_requests") >= 2).then_some(())
+        (ensemble.metric(1, "outstanding_requests") >= 2).then_some(())
     });
     send_at_once(&mut other, &[create("/large-3", 2_000)]);
     other.expect_hang_up();
     assert_eq!([one.reply().err, one.reply().err], [0, 0]);
-    assert_eq!(metric(&ensemble, "large_requests_rejected"), 2);
+    assert_eq!(ensemble.metric(1, "large_requests_rejected"), 2);
     // What was answered, and what was turned away, is given back.
     for number in 4..10 {
         assert_eq!(open(&ensemble).call(&create(&format!("/large-{number}"), 4_000)).err, 0);
@@ -256,10 +245,10 @@ fn answers_that_few_clients_take() {
     for number in 0..100 {
         assert_eq!(client.call(&create(&format!("/parent/{number:060}"), 1)).err, 0);
     }
-    assert_eq!(metric(&ensemble, "corral_large_replies"), 0);
+    assert_eq!(ensemble.metric(1, "corral_large_replies"), 0);
     // It is not cut off: whoever set a larger bound takes it.
     assert_eq!(client.call(&Ask::get_children("/parent", false)).children().len(), 100);
-    assert_eq!(metric(&ensemble, "corral_large_replies"), 1);
+    assert_eq!(ensemble.metric(1, "corral_large_replies"), 1);
     wait::until("the log told of it", || {
         ensemble.log(1).contains("larger than jute.maxbuffer").then_some(())
     });
@@ -277,7 +266,7 @@ fn connections_over_which_nobody_greets() {
         std::io::Read::read_to_end(stream, &mut said).unwrap();
         assert_eq!(said, b"");
     }
-    assert_eq!(metric(&ensemble, "sessionless_connections_expired"), 2);
+    assert_eq!(ensemble.metric(1, "sessionless_connections_expired"), 2);
 }
 
 #[test]

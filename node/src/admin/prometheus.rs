@@ -76,6 +76,11 @@ pub(super) fn metrics(report: &Report<'_>, own: &Metrics) -> String {
         ("corral_history_changes", "Changes of znodes that are remembered", count(census.history_changes)),
         ("corral_history_bytes", "Bytes that they are reckoned to take", whole(census.history_bytes)),
         ("corral_term", "The term of Raft", whole(report.status.term)),
+        (
+            "corral_log_purged",
+            "The index up to which the log was purged: who needs what was there is sent the state",
+            whole(report.status.purged),
+        ),
     ] {
         put(&mut registry, name, help, value);
     }
