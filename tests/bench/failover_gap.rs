@@ -87,6 +87,8 @@ fn main() {
         for probe in probes.iter().chain([&moving]) {
             probe.progress(20);
         }
+        let others: Vec<usize> = ensemble.ids().filter(|id| *id != leader).collect();
+        slowest_sync(&ensemble, &others);
         let told = Instant::now();
         match fault {
             Fault::Kill => ensemble.kill9(leader),
@@ -102,6 +104,7 @@ fn main() {
         // One that was cut off may still believe that it leads, so the others are asked.
         let leads = || survivors.iter().find(|member| is_leader(**member)).copied();
         let heir = wait::until("one of the others led", leads);
+        let meanwhile = slowest_sync(&ensemble, &others);
         let back = Instant::now();
         match fault {
             Fault::Kill | Fault::Leave => ensemble.start_member(leader),
@@ -119,10 +122,11 @@ fn main() {
             of_the_return.push(longest(&acknowledged, back, Instant::now()));
         }
         println!(
-            "time {time:>3}, member {leader}: {}; its own {} ms; at its return {}",
+            "time {time:>3}, member {leader}: {}; its own {} ms; at its return {}; slowest sync {meanwhile} and {} ms",
             line(&of_this_time),
             of_leaders_own.as_millis(),
-            line(&of_the_return)
+            line(&of_the_return),
+            slowest_sync(&ensemble, &others)
         );
         found.others.extend(of_this_time);
         found.own.push(of_leaders_own);
@@ -191,6 +195,13 @@ fn plant(member: SocketAddr, znodes: usize) {
 fn longest(acknowledged: &[Instant], from: Instant, until: Instant) -> Duration {
     let pairs = acknowledged.windows(2).filter(|pair| pair[1] > from && pair[1] <= until);
     pairs.map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
+}
+
+/// The slowest sync of these members since this was last asked, in milliseconds.
+fn slowest_sync(ensemble: &Ensemble, members: &[usize]) -> i64 {
+    let slowest = members.iter().map(|id| ensemble.metric(*id, "max_fsynctime")).max();
+    members.iter().for_each(|id| drop(ensemble.four_letter(*id, "srst")));
+    slowest.unwrap_or_default()
 }
 
 /// Whether a member says that it leads.
