@@ -105,9 +105,6 @@ pub const BACKUP_WAIT_MAX: Duration = Duration::from_secs(30 * 60);
 /// none. It is shorter than [`OPERATOR_WAIT_MAX`], so that the operator hears of it.
 pub const DIGEST_WAIT_MAX: Duration = Duration::from_secs(50);
 
-/// How old a mark may be when it is applied. Beyond it nothing is looked for: whoever asked has gone.
-pub const DIGEST_MARK_AGE_MAX: Duration = Duration::from_secs(60);
-
 /// Digests that a member remembers. Beyond it the oldest is forgotten, and counts as one that was never found.
 pub const DIGESTS_KEPT_MAX: usize = 8;
 
@@ -185,6 +182,10 @@ pub const COMPLAINTS_ABOUT_MAX: usize = 64;
 
 /// Bytes of newest log entries kept in memory. Older ones are read from disk.
 pub const LOG_CACHE_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes of a database's files that are written before the system is asked to begin bringing them to the disk. A sync of the
+/// log waits for what else is to be brought there, so that what is flushed in one go would hold it up.
+pub const DIRTY_BYTES_MAX: u64 = 1 << 20;
 
 /// Jobs that the log thread takes into one synced write, and that wait for it. At the bound Raft waits.
 pub const LOG_JOBS_PER_SYNC_MAX: usize = 4_096;
