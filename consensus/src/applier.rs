@@ -1,6 +1,7 @@
 //! What openraft asks of the world: apply what is committed, and carry it to others.
 
 use std::io;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,6 @@ use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use proto::limits;
 
 use crate::digest::Digests;
-use crate::entry::Mark;
 use crate::replica::Replica;
 use crate::runtime::blocking;
 use crate::safe::Safe;
@@ -69,8 +69,8 @@ impl Applier {
         }
         self.progress = progress;
         self.store.write(changes, self.progress.clone()).await?;
-        match mark {
-            Some(mark) => self.digests.passed(mark, &self.store).await,
+        match mark.zip(self.progress.applied) {
+            Some((mark, applied)) => self.digests.passed(mark, applied.index(), &self.store).await,
             None => Ok(()),
         }
     }
@@ -84,7 +84,7 @@ struct Gathered {
     /// Where the log stands behind them; `None` if there are none.
     progress: Option<Progress>,
     /// What the last of them asks besides: nothing is to be applied together with what follows it.
-    mark: Option<Mark>,
+    mark: Option<NonZeroU64>,
 }
 
 impl Gathered {

@@ -85,7 +85,7 @@ impl Rounds {
     async fn round(&mut self) -> Result<(), Unavailable> {
         loop {
             match self.read_index().await {
-                #[cfg(test)]
+                #[cfg(any(test, simulation))]
                 Ok(_) if crate::runtime::bugs::is_in(crate::runtime::bugs::Bug::ImpatientBarrier) => {
                     return Ok(());
                 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::applier::Raft;
-#[cfg(test)]
+#[cfg(any(test, simulation))]
 use crate::runtime::bugs::{Bug, is_in};
 use crate::types::LogId;
 
@@ -40,7 +40,7 @@ impl Reasons {
 impl Candidacy {
     /// Of a member whose log is good for that.
     pub(crate) fn new(fitness: Fitness) -> Self {
-        #[cfg(test)]
+        #[cfg(any(test, simulation))]
         let fitness = if is_in(Bug::EmptiedStands) { Fitness::Fit } else { fitness };
         Self(Arc::new(Mutex::new(Reasons { outside: false, fitness })))
     }
@@ -66,7 +66,7 @@ impl Candidacy {
 
     /// Notes what this member's log is good for.
     pub(crate) fn set_fitness(&self, raft: &Raft, fitness: Fitness) {
-        #[cfg(test)]
+        #[cfg(any(test, simulation))]
         let fitness = if is_in(Bug::EmptiedStands) { Fitness::Fit } else { fitness };
         let mut reasons = self.0.lock();
         reasons.fitness = fitness;

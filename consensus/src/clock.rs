@@ -25,7 +25,7 @@ impl Clock {
 /// What the clock on the wall says, in milliseconds since the epoch: for people, and for stamps.
 #[expect(clippy::disallowed_methods, reason = "this is the one place where wall time is read")]
 pub fn wall() -> Millis {
-    #[cfg(test)]
+    #[cfg(any(test, simulation))]
     if let Some(life) = crate::runtime::life::current() {
         return life.wall();
     }

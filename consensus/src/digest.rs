@@ -9,16 +9,15 @@ use std::sync::Arc;
 
 use machine::{Digest, Record};
 use prost::Message;
-use proto::limits::{DIGEST_MARK_AGE_MAX, DIGEST_WAIT_MAX, DIGESTS_KEPT_MAX, SNAPSHOT_CHUNKS_AHEAD_MAX};
+use proto::limits::{DIGEST_WAIT_MAX, DIGESTS_KEPT_MAX, SNAPSHOT_CHUNKS_AHEAD_MAX};
 use proto::{Zxid, image};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::entry::Mark;
+use crate::Fault;
 use crate::runtime::watch;
 use crate::state::{Pinned, Promise, Store, parse};
-use crate::{Fault, clock};
 
 /// What a state comes to at one place of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,37 +41,34 @@ pub(crate) type Found = Result<Digested, String>;
 #[derive(Clone, Debug)]
 pub(crate) struct Digests {
     found: Arc<watch::Sender<Marks>>,
+    /// The last entry that stood in the log when this member started. It goes through those once more, and nobody waits for
+    /// what it would find there. (How old a mark is does not tell: clocks of members may be wrong by days.)
+    known: u64,
 }
 
 /// The last marks in their order; `None` where it is still being found out.
 type Marks = VecDeque<(NonZeroU64, Option<Found>)>;
 
-impl Default for Digests {
-    fn default() -> Self {
-        Self { found: Arc::new(watch::Sender::new(VecDeque::new())) }
-    }
-}
-
 impl Digests {
-    /// A mark was applied, and all changes up to it were handed to the store. Waits for nothing.
+    /// Of a member whose log ended with the entry of this index when it started.
+    pub(crate) fn new(known: u64) -> Self {
+        Self { found: Arc::new(watch::Sender::new(VecDeque::new())), known }
+    }
+
+    /// A mark was applied, as the entry of this index, and all changes up to it were handed to the store. Waits for nothing.
     ///
     /// # Errors
     /// A [`Fault`] if the store takes nothing any more.
-    pub(crate) async fn passed(&self, mark: Mark, store: &Store) -> Result<(), Fault> {
-        let age = clock::wall().saturating_sub(mark.time);
-        // A member that starts goes through old entries: nobody waits for what it would find there.
-        if u128::try_from(age).is_ok_and(|age| age > DIGEST_MARK_AGE_MAX.as_millis()) {
-            return Ok(());
-        }
-        if !self.begin(mark.name) {
+    pub(crate) async fn passed(&self, mark: NonZeroU64, index: u64, store: &Store) -> Result<(), Fault> {
+        if index <= self.known || !self.begin(mark) {
             return Ok(());
         }
         let promise = store.pin_behind().await?;
         let this = self.clone();
         let thread = std::thread::Builder::new().name("digest".to_owned());
-        let made = thread.spawn(move || this.end(mark.name, take(promise)));
+        let made = thread.spawn(move || this.end(mark, take(promise)));
         if let Err(error) = made {
-            self.end(mark.name, Err(format!("start a thread: {error}")));
+            self.end(mark, Err(format!("start a thread: {error}")));
         }
         Ok(())
     }
@@ -157,8 +153,8 @@ mod tests {
     use super::*;
     use crate::state::tests::{World, close};
 
-    fn mark(name: u64, age_ms: i64) -> Mark {
-        Mark { name: NonZeroU64::new(name).unwrap(), time: clock::wall() - age_ms }
+    fn mark(name: u64) -> NonZeroU64 {
+        NonZeroU64::new(name).unwrap()
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -169,14 +165,14 @@ mod tests {
         for number in 0..300 {
             world.create(&store, &format!("/n{number}"), &Bytes::from(vec![7; 4_000])).await;
         }
-        let digests = Digests::default();
+        let digests = Digests::new(0);
         let (digest, zxid) = (world.machine.digest(), world.machine.last_zxid());
         let records = world.machine.records().count() as u64;
-        digests.passed(mark(1, 0), &store).await.unwrap();
         let index = world.progress.applied.unwrap().index();
+        digests.passed(mark(1), index, &store).await.unwrap();
         // What comes behind the mark is not in it.
         world.create(&store, "/later", &Bytes::new()).await;
-        let found = digests.at(NonZeroU64::new(1).unwrap()).await;
+        let found = digests.at(mark(1)).await;
         assert_eq!(found, Ok(Digested { term: 1, index, zxid, digest, records }));
         assert_ne!(world.machine.digest(), digest);
         close(store).await;
@@ -188,12 +184,12 @@ mod tests {
         let (store, machine, progress) = Store::open(dir.path()).unwrap();
         let mut world = World::new(machine, progress);
         world.create(&store, "/a", &Bytes::new()).await;
-        let digests = Digests::default();
-        digests.passed(mark(99, 3_600_000), &store).await.unwrap();
+        let digests = Digests::new(7);
+        digests.passed(mark(99), 7, &store).await.unwrap();
         assert!(digests.found.borrow().is_empty());
         for name in 1..=DIGESTS_KEPT_MAX as u64 + 3 {
-            digests.passed(mark(name, 0), &store).await.unwrap();
-            assert!(digests.at(NonZeroU64::new(name).unwrap()).await.is_ok());
+            digests.passed(mark(name), 7 + name, &store).await.unwrap();
+            assert!(digests.at(mark(name)).await.is_ok());
         }
         assert_eq!(digests.found.borrow().len(), DIGESTS_KEPT_MAX);
         close(store).await;
@@ -201,11 +197,11 @@ mod tests {
 
     #[test]
     fn one_is_made_at_a_time() {
-        let digests = Digests::default();
-        let [one, two] = [1, 2].map(|name| NonZeroU64::new(name).unwrap());
+        let digests = Digests::new(0);
+        let [one, two] = [1, 2].map(mark);
         assert!(digests.begin(one));
         assert!(!digests.begin(two));
         digests.end(one, Err("no".to_owned()));
-        assert!(digests.begin(NonZeroU64::new(3).unwrap()));
+        assert!(digests.begin(mark(3)));
     }
 }

@@ -138,15 +138,6 @@ pub(crate) fn encode_mark(time: Millis, mark: NonZeroU64) -> Bytes {
     log::Batch { time_ms: time, transactions: Vec::new(), rules: 0, mark: mark.get() }.encode_to_vec().into()
 }
 
-/// A mark in the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Mark {
-    /// By which it is asked for.
-    pub(crate) name: NonZeroU64,
-    /// When the leader put it into the log.
-    pub(crate) time: Millis,
-}
-
 /// The commands of one entry.
 ///
 /// # Errors
@@ -160,11 +151,11 @@ pub(crate) fn decode(batch: &Bytes) -> Result<Vec<Command>, Fault> {
 ///
 /// # Errors
 /// As [`decode`].
-pub(crate) fn decode_marked(batch: &Bytes) -> Result<(Vec<Command>, Option<Mark>), Fault> {
+pub(crate) fn decode_marked(batch: &Bytes) -> Result<(Vec<Command>, Option<NonZeroU64>), Fault> {
     let batch = log::Batch::decode(batch.clone()).map_err(|error| unreadable(&error.to_string()))?;
     let time = batch.time_ms;
     let rules = Rules::from_bits(batch.rules).ok_or_else(|| unreadable("an unknown rule"))?;
-    let mark = NonZeroU64::new(batch.mark).map(|name| Mark { name, time });
+    let mark = NonZeroU64::new(batch.mark);
     let commands = batch.transactions.into_iter();
     let commands = commands.map(|bytes| Ok(Command { time, rules, act: decode_act(bytes)? }));
     Ok((commands.collect::<Result<_, Fault>>()?, mark))

@@ -19,7 +19,7 @@ use tracing::{info, warn};
 use crate::applier::Raft;
 use crate::candidacy::{Candidacy, Fitness, is_nothing};
 use crate::log::LogStore;
-#[cfg(test)]
+#[cfg(any(test, simulation))]
 use crate::runtime::bugs::{Bug, is_in};
 use crate::types::{LogId, TypeConfig};
 
@@ -172,7 +172,7 @@ impl Franchise {
     /// Whether this member may say to a leader who calls that it has something: if it has heard enough, or if he has called
     /// for long and none of the others can be found where this member's file says that they are. He knows better where.
     pub(crate) fn may_acknowledge(&self) -> bool {
-        #[cfg(test)]
+        #[cfg(any(test, simulation))]
         if is_in(Bug::UnaskedAcknowledges) {
             return true;
         }

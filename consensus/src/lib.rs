@@ -51,8 +51,8 @@ mod trim;
 mod member;
 pub mod offline;
 
-#[cfg(test)]
-mod simulation;
+#[cfg(any(test, simulation))]
+pub mod simulation;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,7 +60,6 @@ use std::time::Duration;
 use machine::{Home, Machine};
 use member::Member;
 use proto::SessionId;
-use runtime::watch;
 
 pub use backup::{Backup, Leaderless, NoBackup};
 pub use clock::wall;
@@ -70,6 +69,7 @@ pub use digest::Digested;
 pub use entry::Proposal;
 pub use error::{Fault, Unavailable};
 pub use replica::{Amount, Observer};
+pub use runtime::watch;
 pub use status::{Role, Status};
 
 /// How many transactions an entry of the log holds, all of which can be read: for those who try what else there may

@@ -29,7 +29,7 @@ use crate::propose::{self, Pending};
 use crate::purge::Purger;
 use crate::recollection::Recollection;
 use crate::replica::{Hook, Replica};
-#[cfg(test)]
+#[cfg(any(test, simulation))]
 use crate::runtime::bugs::{Bug, is_in};
 use crate::runtime::own::OwnRuntime;
 use crate::runtime::watch;
@@ -100,7 +100,7 @@ impl Member {
     }
 
     /// Starts a member on other ground than that of this machine, on the current runtime.
-    #[cfg(test)]
+    #[cfg(any(test, simulation))]
     pub(crate) async fn start_on(
         ground: Ground,
         config: Config,
@@ -110,7 +110,7 @@ impl Member {
     }
 
     /// The Raft of a member that runs.
-    #[cfg(test)]
+    #[cfg(any(test, simulation))]
     pub(crate) fn raft(&self) -> Option<Raft> {
         self.engine.lock().as_ref().map(|engine| engine.raft.clone())
     }
@@ -148,9 +148,10 @@ async fn begin(
     if let Some(applied) = progress.applied {
         log.follow_state(applied).await.map_err(|error| Fault::disk("read the log", error))?;
     }
+    log.look_for_ensemble(progress.applied).await.map_err(|error| Fault::disk("read the log", error))?;
     let candidacy = Candidacy::new(Franchise::first_fitness(&log));
     let raft_config = openraft::Config { enable_elect: candidacy.may_stand(), ..config.raft()? };
-    #[cfg(test)]
+    #[cfg(any(test, simulation))]
     let raft_config = openraft::Config {
         enable_leader_restore: Some(is_in(Bug::LeaderRestored)),
         allow_log_reversion: Some(!is_in(Bug::ReversionForbidden)),
@@ -177,7 +178,7 @@ async fn begin(
     directory.learn(progress.membership.membership());
     let peers = Peers::new(network.clone(), member, &log, directory.clone(), candidacy.clone());
     let kept = store.clone();
-    let digests = Digests::default();
+    let digests = Digests::new(log.last().map_or(0, |last| last.index()));
     let applier = Applier::new(replica.clone(), store.clone(), progress, digests.clone());
     let safe = applier.safe().clone();
     let raft = Raft::new(member.get(), raft_config, peers.clone(), log.clone(), applier)

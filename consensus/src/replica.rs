@@ -85,9 +85,9 @@ impl Replica {
     pub(crate) fn apply<T>(&self, commands: &[Command], behind: impl FnOnce(&mut Machine) -> T) -> T {
         let mut machine = self.machine.write();
         for command in commands {
-            #[cfg(test)]
+            #[cfg(any(test, simulation))]
             let tampered = crate::runtime::bugs::tampered(&machine, command);
-            #[cfg(test)]
+            #[cfg(any(test, simulation))]
             let command = tampered.as_ref().unwrap_or(command);
             let applied = machine.apply(command);
             for hook in &self.hooks {

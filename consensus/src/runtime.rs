@@ -10,24 +10,24 @@ use tokio::task::JoinHandle;
 
 use crate::Fault;
 
-#[cfg(test)]
+#[cfg(any(test, simulation))]
 pub(crate) mod bugs;
-#[cfg(test)]
+#[cfg(any(test, simulation))]
 pub(crate) mod dice;
-#[cfg(test)]
+#[cfg(any(test, simulation))]
 pub(crate) mod life;
 pub(crate) mod own;
-#[cfg(test)]
-pub(crate) mod watch;
-#[cfg(test)]
+#[cfg(any(test, simulation))]
+pub mod watch;
+#[cfg(any(test, simulation))]
 pub(crate) mod witness;
-#[cfg(not(test))]
-pub(crate) use tokio::sync::watch;
+#[cfg(not(any(test, simulation)))]
+pub use tokio::sync::watch;
 
 /// What Raft runs on.
-#[cfg(not(test))]
+#[cfg(not(any(test, simulation)))]
 pub(crate) type Runtime = openraft_rt_tokio::TokioRuntime;
-#[cfg(test)]
+#[cfg(any(test, simulation))]
 pub(crate) type Runtime = life::Runtime;
 
 /// Starts a task on the current runtime.
@@ -53,7 +53,7 @@ where
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
-    #[cfg(test)]
+    #[cfg(any(test, simulation))]
     if life::current().is_some() {
         // A simulated disk waits in simulated time, and elsewhere.
         return work();

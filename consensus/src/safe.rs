@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use crate::types::{LogId, TypeConfig};
 
-#[cfg(test)]
+#[cfg(any(test, simulation))]
 use crate::runtime::bugs::{Bug, is_in};
 
 /// How far the state would come again if the power failed now. A clone is the same.
@@ -31,7 +31,7 @@ impl Safe {
 
     /// Up to where the state is safe and Raft lets the log go: it purges nothing behind what it holds for safe itself.
     pub(crate) fn upto(&self, raft: &RaftMetrics<TypeConfig>) -> Option<LogId> {
-        #[cfg(test)]
+        #[cfg(any(test, simulation))]
         if is_in(Bug::PurgedAtStart) {
             return raft.snapshot;
         }

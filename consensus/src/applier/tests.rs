@@ -43,7 +43,7 @@ impl StoreBuilder<TypeConfig, LogStore, Applier, Guard> for Builder {
         let replica = Arc::new(Replica::new(machine, Vec::new(), Arc::new(Nobody)));
         let log_store = log.store();
         let guard = Guard { log: Some(log), _dir: dir };
-        Ok((guard, log_store, Applier::new(replica, store, progress, Digests::default())))
+        Ok((guard, log_store, Applier::new(replica, store, progress, Digests::new(0))))
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use openraft::entry::RaftEntry;
 use prost::Message;
-use proto::limits::LOG_CACHE_BYTES_MAX;
+use proto::limits::{DIRTY_BYTES_MAX, LOG_CACHE_BYTES_MAX};
 use proto::{ClusterId, MemberId, image};
 use rocksdb::{
     ColumnFamily, DB, DBCompressionType, DBRecoveryMode, Direction, IteratorMode, Options, ReadOptions,
@@ -336,6 +336,7 @@ fn options(buffer: usize) -> Options {
     // database's own log, in which they lie among entries, may go.
     options.set_max_total_wal_size(3 * buffer as u64);
     options.set_max_background_jobs(2);
+    options.set_bytes_per_sync(DIRTY_BYTES_MAX);
     options.set_keep_log_file_num(4);
     options
 }

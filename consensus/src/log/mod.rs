@@ -20,7 +20,7 @@ mod closed;
 pub(crate) use closed::{Beginning, ClosedLog, Summary, begin};
 pub(crate) use store::{Front, Log, LogStore};
 
-#[cfg(test)]
+#[cfg(any(test, simulation))]
 pub(crate) mod simulated;
 #[cfg(test)]
 mod tests;

@@ -154,13 +154,13 @@ impl LogStore {
     }
 
     /// The newest entries.
-    #[cfg(test)]
+    #[cfg(any(test, simulation))]
     pub(super) fn newest(&self) -> Arc<Newest> {
         self.newest.clone()
     }
 
     /// The way to the disk.
-    #[cfg(test)]
+    #[cfg(any(test, simulation))]
     pub(super) fn jobs(&self) -> mpsc::Sender<Job> {
         self.jobs.clone()
     }
@@ -263,6 +263,19 @@ impl LogStore {
         if let Err(error) = self.ask(Job::Belongs(cluster)).await {
             tracing::warn!(%error, ensemble = %cluster, "not remembered, because the log cannot be written");
         }
+    }
+
+    /// Looks for the ensemble's name behind what is applied, if it is not known and not among the newest entries either.
+    pub(crate) async fn look_for_ensemble(&self, applied: Option<LogId>) -> Result<(), io::Error> {
+        let start = self.newest.tail.lock().start();
+        let mut next = applied.map_or(start, |applied| applied.index() + 1);
+        while self.belonging.claimed().is_none() {
+            let entries = self.read(next..u64::MAX, limits::APPEND_BYTES_MAX).await?;
+            let Some(last) = entries.last() else { return Ok(()) };
+            next = last.log_id.index() + 1;
+            self.belonging.look(&entries);
+        }
+        Ok(())
     }
 
     fn ticket(&self) -> Ticket {

@@ -11,12 +11,12 @@ use openraft::entry::RaftEntry;
 use openraft::storage::{IOFlushed, RaftLogReader, RaftLogStorage};
 use openraft::type_config::TypeConfigExt;
 use parking_lot::Mutex;
-use proto::MemberId;
+use proto::{ClusterId, MemberId};
 use tokio::sync::{mpsc, oneshot};
 
 use super::changes::Changes;
-use super::disk::{Database, Disk, Entries, Sizes};
-use super::tail::Ticket;
+use super::disk::{Database, Disk, Entries, Found, Sizes};
+use super::tail::{Tail, Ticket};
 use super::thread::{self, Job, Saved};
 use super::{Log, LogStore};
 use crate::Fault;
@@ -461,4 +461,41 @@ fn entries_share_what_they_were_received_in() {
     assert_eq!(kept.as_ptr(), body.as_ptr());
     drop(store);
     log.close();
+}
+
+/// Entries that are on disk only.
+struct Shelf(Vec<Entry>);
+
+impl Entries for Shelf {
+    fn read(&self, range: std::ops::Range<u64>, _: usize) -> Result<Vec<Entry>, Fault> {
+        // Few at a time, as of entries that are large.
+        Ok(self.0.iter().filter(|entry| range.contains(&entry.index())).take(2).cloned().collect())
+    }
+}
+
+#[tokio::test]
+async fn the_ensembles_name_is_found_where_it_is_not_among_the_newest_entries() {
+    let cluster = ClusterId::new(7).unwrap();
+    let named =
+        crate::entry::encode_batch(1, machine::Rules::default(), vec![crate::entry::encode_name(cluster)]);
+    let mut entries: Vec<Entry> =
+        (0..9).map(|index| RaftEntry::new(id(1, index), EntryPayload::Blank)).collect();
+    entries[5] = RaftEntry::new(id(1, 5), EntryPayload::Normal(Batch(named)));
+    let tail = Tail::new(None, Some(id(1, 8)), 100);
+    let found = Found {
+        tail,
+        vote: None,
+        committed: None,
+        new: false,
+        forgetful: false,
+        heard: false,
+        cluster: None,
+    };
+    let (store, _jobs) = LogStore::new(found, Arc::new(Shelf(entries)));
+    assert_eq!(store.belonging().claimed(), None);
+    // What is applied already would have told it.
+    store.look_for_ensemble(Some(id(1, 6))).await.unwrap();
+    assert_eq!(store.belonging().claimed(), None);
+    store.look_for_ensemble(None).await.unwrap();
+    assert_eq!(store.belonging().claimed(), Some(cluster));
 }

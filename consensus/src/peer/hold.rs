@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use proto::MemberId;
 use tokio::time::Instant;
 
-#[cfg(test)]
+#[cfg(any(test, simulation))]
 use crate::runtime::bugs::{Bug, is_in};
 
 /// How long the log is still kept when the state has been sent, or could not be, and nothing else is sent: by then Raft has
@@ -55,7 +55,7 @@ impl Holds {
 
     /// The index up to which the log may go, whoever is being sent the state; `None` if nobody is.
     pub(crate) fn lowest(&self) -> Option<u64> {
-        #[cfg(test)]
+        #[cfg(any(test, simulation))]
         if is_in(Bug::NothingHeld) {
             return None;
         }

@@ -9,7 +9,7 @@ mod message;
 mod network;
 mod reach;
 mod server;
-#[cfg(test)]
+#[cfg(any(test, simulation))]
 pub(crate) mod simulated;
 
 pub(crate) use dial::Peers;

@@ -172,7 +172,7 @@ impl RaftService for Answers {
         // Both ways: Raft would go on waiting for requests, and a call is over when both ways are.
         let requests = requests.take_until(self.stopping.clone().cancelled_owned());
         let replies = self.raft.stream_append(requests).map(|reply| match reply {
-            #[cfg(test)]
+            #[cfg(any(test, simulation))]
             Ok(Err(openraft::raft::StreamAppendError::Conflict(hole)))
                 if runtime::bugs::is_in(runtime::bugs::Bug::HoleAcknowledged) =>
             {

@@ -22,7 +22,7 @@ impl OwnRuntime {
     }
 
     /// The one that this is called on.
-    #[cfg(test)]
+    #[cfg(any(test, simulation))]
     pub(crate) const fn borrowed() -> Self {
         Self(None)
     }

@@ -12,7 +12,7 @@ use parking_lot::{RwLock, RwLockReadGuard};
 use tokio::sync::Notify;
 
 /// The same as `tokio::sync::watch::channel`.
-pub(crate) fn channel<T>(value: T) -> (Sender<T>, Receiver<T>) {
+pub fn channel<T>(value: T) -> (Sender<T>, Receiver<T>) {
     let sender = Sender::new(value);
     let receiver = sender.subscribe();
     (sender, receiver)
@@ -27,9 +27,11 @@ struct Shared<T> {
     receivers: AtomicUsize,
 }
 
+/// Where values are put.
 #[derive(Debug)]
-pub(crate) struct Sender<T>(Arc<Shared<T>>);
+pub struct Sender<T>(Arc<Shared<T>>);
 
+/// Where they are seen.
 #[derive(Debug)]
 pub struct Receiver<T> {
     shared: Arc<Shared<T>>,
@@ -43,8 +45,15 @@ const IN_VAIN_MAX: u64 = 10_000;
 
 /// Nobody sends any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RecvError;
+pub struct RecvError;
 
+/// Where tokio has it.
+pub mod error {
+    pub use super::RecvError;
+}
+
+/// A look at a value, which nobody changes meanwhile.
+#[derive(Debug)]
 pub struct Ref<'a, T>(RwLockReadGuard<'a, T>);
 
 impl<T> Deref for Ref<'_, T> {
@@ -56,7 +65,8 @@ impl<T> Deref for Ref<'_, T> {
 }
 
 impl<T> Sender<T> {
-    pub(crate) fn new(value: T) -> Self {
+    /// One that nobody listens to yet.
+    pub fn new(value: T) -> Self {
         Self(Arc::new(Shared {
             value: RwLock::new(value),
             version: AtomicU64::new(0),
@@ -66,16 +76,19 @@ impl<T> Sender<T> {
         }))
     }
 
-    pub(crate) fn subscribe(&self) -> Receiver<T> {
+    /// Another that hears of every change from now on.
+    pub fn subscribe(&self) -> Receiver<T> {
         self.0.receivers.fetch_add(1, Ordering::Relaxed);
         Receiver { shared: self.0.clone(), seen: self.0.version.load(Ordering::Relaxed), in_vain: 0 }
     }
 
-    pub(crate) fn borrow(&self) -> Ref<'_, T> {
+    /// Looks at the value.
+    pub fn borrow(&self) -> Ref<'_, T> {
         Ref(self.0.value.read())
     }
 
-    pub(crate) fn send_if_modified(&self, modify: impl FnOnce(&mut T) -> bool) -> bool {
+    /// Changes the value, and tells of it if that says so.
+    pub fn send_if_modified(&self, modify: impl FnOnce(&mut T) -> bool) -> bool {
         let modified = modify(&mut self.0.value.write());
         if modified {
             self.0.version.fetch_add(1, Ordering::Relaxed);
@@ -84,14 +97,16 @@ impl<T> Sender<T> {
         modified
     }
 
-    pub(crate) fn send_modify(&self, modify: impl FnOnce(&mut T)) {
+    /// Changes the value, and tells of it.
+    pub fn send_modify(&self, modify: impl FnOnce(&mut T)) {
         self.send_if_modified(|value| {
             modify(value);
             true
         });
     }
 
-    pub(crate) fn send_replace(&self, value: T) -> T {
+    /// Puts another value there, and gives back the old one.
+    pub fn send_replace(&self, value: T) -> T {
         let mut old = value;
         self.send_modify(|value| std::mem::swap(value, &mut old));
         old
@@ -99,16 +114,22 @@ impl<T> Sender<T> {
 }
 
 impl<T> Receiver<T> {
-    pub(crate) fn borrow(&self) -> Ref<'_, T> {
+    /// Looks at the value.
+    pub fn borrow(&self) -> Ref<'_, T> {
         Ref(self.shared.value.read())
     }
 
-    pub(crate) fn borrow_and_update(&mut self) -> Ref<'_, T> {
+    /// Looks at the value, and takes it for seen.
+    pub fn borrow_and_update(&mut self) -> Ref<'_, T> {
         self.seen = self.shared.version.load(Ordering::Relaxed);
         self.borrow()
     }
 
-    pub(crate) async fn changed(&mut self) -> Result<(), RecvError> {
+    /// Waits for another value than was seen.
+    ///
+    /// # Errors
+    /// If there will be none.
+    pub async fn changed(&mut self) -> Result<(), RecvError> {
         loop {
             let mut changed = std::pin::pin!(self.shared.changed.notified());
             changed.as_mut().enable();
@@ -126,10 +147,11 @@ impl<T> Receiver<T> {
         }
     }
 
-    pub(crate) async fn wait_for(
-        &mut self,
-        mut wanted: impl FnMut(&T) -> bool,
-    ) -> Result<Ref<'_, T>, RecvError> {
+    /// Waits for a value like that.
+    ///
+    /// # Errors
+    /// If there will be none.
+    pub async fn wait_for(&mut self, mut wanted: impl FnMut(&T) -> bool) -> Result<Ref<'_, T>, RecvError> {
         loop {
             let is_there = wanted(&self.borrow_and_update());
             if is_there {
@@ -169,7 +191,7 @@ impl<T> Drop for Receiver<T> {
 }
 
 /// The same for Raft.
-pub(crate) struct Watch;
+pub struct Watch;
 
 impl asked::Watch for Watch {
     type Sender<T: OptionalSend + OptionalSync> = Sender<T>;

@@ -1,4 +1,5 @@
 //! Sees everything that happens in a simulation, and says when a promise is broken.
+#![allow(clippy::print_stdout, reason = "whoever looks into a seed wants to read what happens in it")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

@@ -35,12 +35,14 @@ pub(crate) type Line = mpsc::UnboundedReceiver<(Zxid, Verdict)>;
 pub(crate) struct Ear {
     member: u64,
     witness: Arc<Witness>,
+    /// Who is told besides.
+    guest: Arc<dyn Observer>,
     lines: Mutex<BTreeMap<Whom, mpsc::UnboundedSender<(Zxid, Verdict)>>>,
 }
 
 impl Ear {
-    pub(crate) fn new(member: u64, witness: Arc<Witness>) -> Arc<Self> {
-        Arc::new(Self { member, witness, lines: Mutex::default() })
+    pub(crate) fn new(member: u64, witness: Arc<Witness>, guest: Arc<dyn Observer>) -> Arc<Self> {
+        Arc::new(Self { member, witness, guest, lines: Mutex::default() })
     }
 
     /// Listens to what is for `whom`.
@@ -59,7 +61,8 @@ impl Ear {
 }
 
 impl Observer for Ear {
-    fn applied(&self, _machine: &Machine, applied: &Applied) {
+    fn applied(&self, machine: &Machine, applied: &Applied) {
+        self.guest.applied(machine, applied);
         let Applied { zxid, verdict, .. } = applied;
         if matches!(
             verdict,
@@ -84,7 +87,8 @@ impl Observer for Ear {
         }
     }
 
-    fn replaced(&self, _old: &Machine, _new: &Machine) {
+    fn replaced(&self, old: &Machine, new: &Machine) {
+        self.guest.replaced(old, new);
         self.witness.note("worlds replaced", &[self.member]);
         // What was answered in between is not known here: everybody is hung up.
         self.lines.lock().clear();

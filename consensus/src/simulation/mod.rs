@@ -9,9 +9,16 @@
 //! Of the bugs that can be put in (`runtime::bugs`) those that are listed in the tests are found within so many seeds.
 //!
 //! What it must never come to is what `Witness` sees at every write and apply, and what the clients know of themselves.
+#![cfg_attr(
+    not(test),
+    allow(dead_code, reason = "scenes and bugs put in on purpose are of this crate's own tests")
+)]
+// Layers, lowest first. A module imports only from those above it.
 mod ear;
 mod words;
 
+mod guests;
+mod seat;
 mod world;
 
 mod talk;
@@ -22,5 +29,22 @@ mod storm;
 
 mod run;
 
+mod seeds;
+
 #[cfg(test)]
 mod tests;
+
+pub use guests::{Guests, Surroundings, Tenancy};
+pub use run::{Outcome, run_with_guests};
+pub use seeds::{attempt, run_as_told};
+
+pub use crate::runtime::dice::Dice;
+
+/// Bytes by the seed of the life whose task runs now.
+///
+/// # Panics
+/// Outside a life.
+pub fn secret() -> [u8; 16] {
+    let life = crate::runtime::life::current().expect("a member draws");
+    (u128::from(life.dice.number()) << 64 | u128::from(life.dice.number())).to_be_bytes()
+}

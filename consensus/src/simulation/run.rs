@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use machine::Machine;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::client::{Client, Known};
+use super::guests::{Guests, Nobody, Surroundings};
 use super::operator;
 use super::storm::{self, Weather};
 use super::world::{Running, World};
@@ -19,18 +20,19 @@ use crate::runtime::witness::{Counts, Witness};
 const RECOVERY_MAX: Duration = Duration::from_secs(40);
 
 /// What came of a simulation.
-pub(crate) struct Outcome {
-    pub(crate) broken: Option<String>,
+pub struct Outcome {
+    /// Which promise was broken, and when; the first one.
+    pub broken: Option<String>,
     /// The same for the same run.
-    pub(crate) trace: u64,
+    pub trace: u64,
     /// Simulated milliseconds.
-    pub(crate) millis: u64,
+    pub millis: u64,
     /// How much happened.
-    pub(crate) steps: u64,
+    pub steps: u64,
     /// Which faults were done, and how often.
-    pub(crate) faults: Counts,
+    pub faults: Counts,
     /// What else happened.
-    pub(crate) counts: Counts,
+    pub counts: Counts,
 }
 
 /// Time that stands still while anything is to be done, and passes at once when nothing is.
@@ -44,9 +46,18 @@ pub(super) fn runtime() -> tokio::runtime::Runtime {
 
 /// Simulates an ensemble: it begins, is harmed for some seconds, and then left alone until it is well.
 pub(crate) fn run(seed: u64, bug: Option<Bug>, aloud: bool) -> Outcome {
+    run_with(seed, bug, aloud, Arc::new(Nobody))
+}
+
+/// The same with guests, by the seed, on top of its members. `aloud` prints everything as it happens.
+pub fn run_with_guests(seed: u64, aloud: bool, guests: Arc<dyn Guests>) -> Outcome {
+    run_with(seed, None, aloud, guests)
+}
+
+fn run_with(seed: u64, bug: Option<Bug>, aloud: bool, guests: Arc<dyn Guests>) -> Outcome {
     let (witness, millis) = runtime().block_on(async {
         let witness = Arc::new(Witness::new(aloud));
-        simulate(seed, witness.clone(), bug).await;
+        simulate(seed, witness.clone(), bug, guests).await;
         let millis = witness.now();
         (witness, millis)
     });
@@ -56,11 +67,11 @@ pub(crate) fn run(seed: u64, bug: Option<Bug>, aloud: bool) -> Outcome {
     Outcome { broken, trace, millis, steps, faults, counts }
 }
 
-async fn simulate(seed: u64, witness: Arc<Witness>, bug: Option<Bug>) {
+async fn simulate(seed: u64, witness: Arc<Witness>, bug: Option<Bug>, guests: Arc<dyn Guests>) {
     let dice = Dice::new(seed);
     let is_changed = dice.chance(300);
     let weather = Weather::new(&dice, is_changed);
-    let world = World::new(dice.clone(), witness.clone(), bug, is_changed);
+    let world = World::new(dice.clone(), witness.clone(), bug, is_changed, guests);
     let watching = world.clone();
     tokio::spawn(async move {
         loop {
@@ -78,6 +89,7 @@ async fn simulate(seed: u64, witness: Arc<Witness>, bug: Option<Bug>) {
             known
         })
         .collect();
+    world.guests.come(Surroundings::new(world.clone()));
     sleep(dice.millis(0..1_500)).await;
     let operator = is_changed.then(|| tokio::spawn(operator::run(world.clone())));
     weather.rage(&world, dice.millis(500..4_000)).await;
@@ -85,6 +97,9 @@ async fn simulate(seed: u64, witness: Arc<Witness>, bug: Option<Bug>) {
     operator.inspect(tokio::task::JoinHandle::abort);
     recover(&world, &clients).await;
     world.end();
+    if timeout(RECOVERY_MAX, world.guests.conclude()).await.is_err() {
+        world.witness.broken(&format!("all is well for {RECOVERY_MAX:?}, and guests have not seen all yet"));
+    }
     agree(&world, &clients).await;
     world.look_around();
 }

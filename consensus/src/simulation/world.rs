@@ -12,6 +12,9 @@ use parking_lot::Mutex;
 use proto::{MemberId, Zxid};
 
 use super::ear::{Ear, look, watch_leader};
+use super::guests::{Guests, Tenancy};
+pub(crate) use super::seat::Running;
+use super::seat::Seat;
 use super::words::line;
 use crate::config::Description;
 use crate::member::{Ground, Member};
@@ -35,42 +38,21 @@ pub(crate) struct World {
     /// How many seats there are. Whoever has none of the two may become a member later.
     pub(crate) size: u64,
     pub(super) retention: Retention,
+    pub(super) guests: Arc<dyn Guests>,
     seats: Mutex<BTreeMap<u64, Seat>>,
     /// The last transaction that any client has an answer of.
     acknowledged: Mutex<u64>,
     pub(crate) is_over: AtomicBool,
 }
 
-/// What belongs to a member, whether it runs or not.
-struct Seat {
-    log: log::simulated::Platter,
-    state: state::simulated::Platter,
-    /// Whether a bit of its log was turned over: it must not start any more.
-    is_damaged: bool,
-    life: Option<Arc<Life>>,
-    running: Option<Running>,
-}
-
-/// A member that runs.
-#[derive(Clone)]
-pub(crate) struct Running {
-    pub(crate) life: Arc<Life>,
-    pub(crate) boot: u64,
-    pub(crate) consensus: Consensus,
-    pub(crate) ear: Arc<Ear>,
-}
-
-impl Running {
-    /// Whether it lets clients in.
-    pub(crate) fn serves(&self) -> bool {
-        let status = self.consensus.status();
-        let status = status.borrow();
-        status.recovered && status.leader.is_some() && !status.stopped && !status.outside
-    }
-}
-
 impl World {
-    pub(crate) fn new(dice: Dice, witness: Arc<Witness>, bug: Option<Bug>, is_changed: bool) -> Arc<Self> {
+    pub(crate) fn new(
+        dice: Dice,
+        witness: Arc<Witness>,
+        bug: Option<Bug>,
+        is_changed: bool,
+        guests: Arc<dyn Guests>,
+    ) -> Arc<Self> {
         let voters = dice.one_of(&[3, 3, 3, 5, 4]);
         let observers = dice.one_of(&[0, 0, 1]);
         let size = voters + observers + if is_changed { dice.within(1..3) } else { 0 };
@@ -104,6 +86,7 @@ impl World {
             observers,
             size,
             retention,
+            guests,
             seats: Mutex::new(seats),
             acknowledged: Mutex::new(0),
             is_over: AtomicBool::new(false),
@@ -125,7 +108,8 @@ impl World {
             (life, seat.log.clone(), seat.state.clone())
         };
         self.witness.note("starts", &[member]);
-        let ear = Ear::new(member, self.witness.clone());
+        let guest = self.guests.begins(MemberId::new(member), boot);
+        let ear = Ear::new(member, self.witness.clone(), guest);
         let starting = {
             let (config, network, life) = (self.config(member, boot), self.ether.port(member), life.clone());
             let (ear, witness) = (ear.clone(), self.witness.clone());
@@ -167,7 +151,11 @@ impl World {
         if let Some(raft) = running.consensus.member.raft() {
             drop(running.life.spawn(watch_leader(member, raft, self.witness.clone())));
         }
+        let (tenancy, consensus) =
+            (Tenancy::new(running.life.clone(), running.boot), running.consensus.clone());
         seat.running = Some(running);
+        drop(seats);
+        self.guests.takes_part(tenancy, consensus);
     }
 
     fn has_not_started(self: &Arc<Self>, member: u64, life: &Arc<Life>, fault: &Fault) {
@@ -281,6 +269,7 @@ impl World {
         let Some(life) = seat.life.take() else { return };
         seat.running = None;
         life.end();
+        self.guests.is_gone(MemberId::new(member));
         seat.log.crash(&self.dice);
         seat.state.crash(&self.dice, self.bug);
         drop(seats);
@@ -292,13 +281,21 @@ impl World {
         let Some(running) = self.running(member) else { return };
         self.witness.fault("leaves", &[member]);
         self.seats.lock().get_mut(&member).expect("it has a seat").running = None;
-        let consensus = running.consensus.clone();
+        let (consensus, clients) = (running.consensus.clone(), self.guests.leaves(MemberId::new(member)));
+        let leaving = async move {
+            consensus.hand_over().await;
+            clients.await;
+            consensus.shutdown().await;
+        };
         // A crash may be quicker.
-        let _ = running.life.spawn(async move { consensus.shutdown().await }).await;
+        let _ = running.life.spawn(leaving).await;
         let mut seats = self.seats.lock();
         let seat = seats.get_mut(&member).expect("it has a seat");
         if let Some(life) = seat.life.take_if(|life| Arc::ptr_eq(life, &running.life)) {
             life.end();
+            self.guests.is_gone(MemberId::new(member));
+            // What it could not write at the end it had in memory only.
+            seat.state.crash(&self.dice, self.bug);
             drop(seats);
             self.ether.leave(member);
         }
@@ -427,16 +424,5 @@ impl World {
     /// Cuts all ways between these and the others.
     pub(crate) fn set_apart(&self, some: &BTreeSet<u64>) {
         self.ether.cut(self.ways().filter(|(from, to)| some.contains(from) != some.contains(to)));
-    }
-}
-
-impl Seat {
-    fn mend(&self) {
-        self.log.mend();
-        self.state.mend();
-    }
-
-    fn has_failed(&self) -> bool {
-        self.log.has_failed() || self.state.has_failed()
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use machine::{Key, Machine, Record};
 use prost::Message;
 use proto::image;
+use proto::limits::DIRTY_BYTES_MAX;
 use rocksdb::{
     DB, DBCompressionType, IteratorMode, Options, ReadOptions, SnapshotWithThreadMode, WriteBatch,
     WriteOptions,
@@ -236,6 +237,7 @@ fn options(create: bool) -> Options {
     options.set_write_buffer_size(64 << 20);
     options.set_max_write_buffer_number(4);
     options.set_max_background_jobs(2);
+    options.set_bytes_per_sync(DIRTY_BYTES_MAX);
     options.set_keep_log_file_num(4);
     options.set_compression_type(DBCompressionType::Lz4);
     options

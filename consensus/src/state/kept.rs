@@ -21,7 +21,7 @@ pub(crate) struct Store(Arc<dyn Kept>);
 
 impl Store {
     /// A state that is kept elsewhere.
-    #[cfg(test)]
+    #[cfg(any(test, simulation))]
     pub(crate) fn over(kept: Arc<dyn Kept>) -> Self {
         Self(kept)
     }

@@ -40,7 +40,7 @@ pub(crate) fn wait_until_closed<T>(database: &Weak<T>, name: &str) {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, simulation))]
 pub(crate) mod simulated;
 #[cfg(test)]
 pub(crate) mod tests;

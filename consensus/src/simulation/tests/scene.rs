@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::super::guests::Nobody;
 use super::super::talk::Caller;
 use super::super::world::{Running, World};
 use crate::Retention;
@@ -24,6 +25,7 @@ pub(super) fn three(bug: Option<Bug>, is_wanted: impl Fn(&Retention) -> bool) ->
             Arc::new(Witness::new(std::env::var_os("CORRAL_ALOUD").is_some())),
             bug,
             false,
+            Arc::new(Nobody),
         )
     });
     let fits = |world: &Arc<World>| (world.voters, world.size) == (3, 3) && is_wanted(&world.retention);
