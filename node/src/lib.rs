@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod config;
 
+mod chance;
 mod mailbox;
 mod metrics;
 mod quota;
@@ -25,4 +26,8 @@ pub mod admin;
 
 mod client;
 
+mod parts;
+
 pub mod server;
+#[cfg(simulation)]
+pub mod simulated;

@@ -2,9 +2,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use consensus::{Role, Status};
+use consensus::{Role, Status, watch};
 use parking_lot::Mutex;
-use tokio::sync::watch;
 
 use crate::metrics::Metrics;
 

@@ -1,30 +1,21 @@
 //! Builds the parts of a member, joins them, and ends them.
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 
 use anyhow::Context;
 use axum::Router;
-use consensus::Consensus;
-use proto::limits::{FAREWELL_WAIT_MAX, LISTINGS_AT_ONCE_MAX, SHUTDOWN_WAIT_MAX};
-use tokio::sync::{Semaphore, watch};
+use consensus::{Consensus, watch};
+use proto::limits::{FAREWELL_WAIT_MAX, SHUTDOWN_WAIT_MAX};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{Port, Source, TRACE_MASK, admin_routes, metrics_routes};
-use crate::client::{Listening, Load, Member};
+use crate::admin::{Port, Source, admin_routes, metrics_routes};
+use crate::client::{Listening, Member};
 use crate::config::{AdminConfig, Config, Listen};
 use crate::mailbox::Reason;
-use crate::metrics::Metrics;
-use crate::observer::Observer;
-use crate::quota::QuotaLog;
-use crate::reign::Reign;
-use crate::serving::{Serving, Watchman};
-use crate::session::Registry;
-use crate::stats::Stats;
+use crate::parts::Parts;
 use crate::tls::Tls;
-use crate::watch::Watches;
 
 /// A member that runs.
 pub struct Server {
@@ -63,56 +54,14 @@ impl Server {
         }
         doors.push((listening, clients));
 
-        let metrics = Arc::new(Metrics::default());
-        let watches = Arc::new(Watches::new(metrics.clone()));
-        let registry = Arc::new(Registry::new(config.member, config.consensus.boot));
-        let stats = Arc::new(Stats::new());
-        let observer = Observer {
-            watches: watches.clone(),
-            registry: registry.clone(),
-            quotas: QuotaLog::default(),
-            stats: stats.clone(),
-            slow_sync: config.slow_sync,
-        };
-        let consensus = Consensus::start(config.consensus.clone(), Arc::new(observer))
+        let consensus = config.consensus.clone();
+        let parts = Parts::new(config);
+        let consensus = Consensus::start(consensus, Arc::new(parts.observer()))
             .await
             .context("start this member's part in the ensemble")?;
-
+        let (member, going_on) = parts.join(consensus);
         let tasks = TaskTracker::new();
-        let (say, serving) = watch::channel(Serving::No);
-        let watchman = Watchman {
-            registry: registry.clone(),
-            timeout_min: config.session.timeout_min,
-            allows_reads: config.read_only_mode,
-            serving: say,
-        };
-        let watching = watchman.watch(consensus.status());
-        let reign = Arc::new(Reign::default());
-        let measuring = reign.clone().measure(consensus.status(), metrics.clone());
-        let ending = CancellationToken::new();
-        let member = Arc::new(Member {
-            load: Arc::new(Load::new(config.throttle)),
-            config,
-            consensus,
-            watches,
-            registry,
-            stats,
-            metrics,
-            reign: reign.clone(),
-            trace_mask: AtomicI64::new(TRACE_MASK),
-            serving,
-            listings: Arc::new(Semaphore::new(LISTINGS_AT_ONCE_MAX)),
-            backed_up: parking_lot::Mutex::default(),
-            digesting: Semaphore::new(1),
-            ending: ending.clone(),
-        });
-        tasks.spawn(async move {
-            tokio::select! {
-                // Neither ends before the ensemble's part does.
-                _ = async { tokio::join!(watching, measuring) } => {}
-                () = ending.cancelled() => {}
-            }
-        });
+        tasks.spawn(going_on);
         let asked: Arc<dyn Source> = member.clone();
         if let Some(AdminConfig { listen, commands_url, .. }) = &member.config.admin {
             open_port(

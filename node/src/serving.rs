@@ -6,10 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use consensus::Status;
+use consensus::watch::error::RecvError;
+use consensus::{Status, watch};
 use proto::limits::READ_ONLY_WAIT;
-use tokio::sync::watch;
-use tokio::sync::watch::error::RecvError;
 use tokio::time::{Instant, sleep_until};
 
 use crate::mailbox::Reason;
@@ -88,6 +87,7 @@ impl Watchman {
             let since = now.leaderless_since.filter(|_| self.allows_reads && !reads && is_lost(&now));
             let begin = since.map(|since| Instant::from_std(since) + READ_ONLY_WAIT);
             tokio::select! {
+                biased;
                 changed = status.changed() => changed?,
                 () = until(begin), if begin.is_some() => {
                     reads = true;

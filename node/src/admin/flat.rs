@@ -29,6 +29,7 @@ pub(super) fn flat(report: &Report<'_>) -> Vec<(String, Value)> {
             }
         }
     }
+    all.push(("corral_log_new".to_owned(), whole(u64::from(!report.status.grown_up))));
     all.push(("corral_log_purged".to_owned(), whole(report.status.purged)));
     all.extend(report.own.iter().map(|(name, value)| (name.clone(), Value::Whole(*value))));
     all

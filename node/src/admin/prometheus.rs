@@ -77,6 +77,11 @@ pub(super) fn metrics(report: &Report<'_>, own: &Metrics) -> String {
         ("corral_history_bytes", "Bytes that they are reckoned to take", whole(census.history_bytes)),
         ("corral_term", "The term of Raft", whole(report.status.term)),
         (
+            "corral_log_new",
+            "Whether this member has not caught up yet since its log was made, on an empty disk",
+            whole(u64::from(!report.status.grown_up)),
+        ),
+        (
             "corral_log_purged",
             "The index up to which the log was purged: who needs what was there is sent the state",
             whole(report.status.purged),

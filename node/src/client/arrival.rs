@@ -55,6 +55,7 @@ async fn converse(
     inbox: &mut BytesMut,
 ) -> Result<Infallible, End> {
     let (greeting, greeting_bytes) = tokio::select! {
+        biased;
         greeting = timeout(GREETING_WAIT_MAX, read_greeting(member, stream, inbox)) => {
             greeting.map_err(|_| End::NoGreeting)??
         }
@@ -77,6 +78,7 @@ async fn converse(
     let settled = handshake::settle(member, seat.home(), &greeting, address.clone(), &mailbox, &mut taken);
     let settled = async {
         tokio::select! {
+            biased;
             settled = timeout(GREETING_WAIT_MAX, settled) => Ok(settled.map_err(|_| End::NoGreeting)??),
             gone = client_goes(stream, inbox) => Err(gone),
         }

@@ -11,6 +11,7 @@ use proto::request::Greeting;
 use proto::{SessionId, Text};
 
 use super::member::Member;
+use crate::chance::secret;
 use crate::config::SessionConfig;
 use crate::mailbox::{Delivery, Mailbox, Reason, Welcome};
 use crate::serving::Serving;
@@ -59,6 +60,7 @@ pub(super) async fn settle(
     }
     if ahead() {
         tokio::select! {
+            biased;
             passed = member.consensus.barrier() => passed?,
             () = member.ending.cancelled() => {}
         }
@@ -75,7 +77,7 @@ pub(super) async fn settle(
         return Err(Unanswered::HungUp(Reason::Shutdown));
     }
     member.consensus.propose(if greeting.session == SessionId::NONE {
-        Proposal::Open { home, password: rand::random(), timeout_ms, address }
+        Proposal::Open { home, password: secret(), timeout_ms, address }
     } else {
         let (session, password) = (greeting.session, greeting.password.clone());
         Proposal::Attach { home, session, password, timeout_ms, seen: greeting.last_zxid, address }

@@ -179,6 +179,7 @@ async fn greet(member: &Arc<Member>, stream: TcpStream, peer: SocketAddr, door: 
 async fn open(member: &Arc<Member>, mut stream: impl Wire, caller: Calling) -> Result<(), End> {
     let mut first = [0; 4];
     let read = tokio::select! {
+        biased;
         read = timeout(GREETING_WAIT_MAX, stream.read_exact(&mut first)) => read,
         () = member.ending.cancelled() => return Ok(()),
     };
@@ -193,6 +194,7 @@ async fn open(member: &Arc<Member>, mut stream: impl Wire, caller: Calling) -> R
     // An election is a pause for those who come, too: wherever else they went, nobody would lead there either. Where
     // it lasts longer the member says nothing, and the client tries the next one.
     let serves = tokio::select! {
+        biased;
         serves = member.serves_within(ELECTION_WAIT_MAX) => serves,
         () = member.ending.cancelled() => false,
     };
@@ -202,6 +204,19 @@ async fn open(member: &Arc<Member>, mut stream: impl Wire, caller: Calling) -> R
     let mut inbox = BytesMut::with_capacity(SMALL_READ_BYTES);
     inbox.extend_from_slice(&first);
     Err(arrival::receive(member, stream, &caller, inbox).await)
+}
+
+/// Serves a client by a stream of a simulation.
+///
+/// # Errors
+/// Why it was ended, in words.
+#[cfg(simulation)]
+pub(crate) async fn serve_stream(
+    member: &Arc<Member>,
+    stream: tokio::io::DuplexStream,
+    peer: SocketAddr,
+) -> Result<(), String> {
+    open(member, stream, Calling { peer, proved: Vec::new() }).await.map_err(|end| end.to_string())
 }
 
 /// Answers a word.

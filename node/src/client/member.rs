@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use consensus::{Backup, Compared, Consensus, Leaderless, NoBackup};
+use consensus::{Backup, Compared, Consensus, Leaderless, NoBackup, watch};
 use futures_util::future::BoxFuture;
 use machine::{Identities, Machine};
 use parking_lot::Mutex;
 use proto::request::Auth;
 use proto::{Permissions, SessionId, Text};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 

@@ -29,5 +29,7 @@ mod arrival;
 mod listener;
 
 pub(crate) use listener::Listening;
+#[cfg(simulation)]
+pub(crate) use listener::serve_stream;
 pub(crate) use load::Load;
 pub(crate) use member::Member;

@@ -31,6 +31,16 @@ impl Wire for TlsStream<TcpStream> {
     }
 }
 
+/// In a simulation.
+#[cfg(simulation)]
+impl Wire for tokio::io::DuplexStream {
+    const HOLDS_BACK: bool = false;
+
+    fn halves(&mut self) -> (impl AsyncRead + Unpin + Send, impl AsyncWrite + Unpin + Send) {
+        tokio::io::split(self)
+    }
+}
+
 /// Whether who has connected begins to speak TLS: the first byte of its handshake is that of no frame which would not be
 /// too long, and of no four-letter word.
 pub(super) async fn speaks_tls(stream: &TcpStream) -> io::Result<bool> {

@@ -9,6 +9,7 @@ use proto::request::SetWatches;
 use proto::{Attachment, Code, MemberId, Reply, Seq, SessionId, Zxid};
 
 use super::read_only::ReadOnly;
+use crate::chance::Hashing;
 use crate::mailbox::{Delivery, Mailbox, Reason, Welcome};
 
 /// All connections of this member that greet or have a session.
@@ -26,8 +27,8 @@ pub(crate) struct Registry {
 #[derive(Debug, Default)]
 struct State {
     last_connection: u64,
-    connections: HashMap<u64, Connection, foldhash::fast::RandomState>,
-    sessions: HashMap<SessionId, Bound, foldhash::fast::RandomState>,
+    connections: HashMap<u64, Connection, Hashing>,
+    sessions: HashMap<SessionId, Bound, Hashing>,
     /// While nothing but reads is served.
     read_only: Option<ReadOnly>,
 }

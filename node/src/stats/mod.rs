@@ -16,6 +16,7 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 use proto::Zxid;
 
+use crate::chance::Hashing;
 use crate::metrics::{Detail, Measured, Reading, Spread, Unit, Value};
 
 pub use connection::{Line, OfSession};
@@ -70,7 +71,7 @@ struct Sums {
 #[derive(Debug, Default)]
 struct Connections {
     last: u64,
-    open: HashMap<u64, Arc<Mutex<Told>>, foldhash::fast::RandomState>,
+    open: HashMap<u64, Arc<Mutex<Told>>, Hashing>,
 }
 
 /// When the state on disk was made firm.

@@ -5,6 +5,7 @@ use hashbrown::HashMap;
 use parking_lot::{Mutex, RwLock};
 use proto::limits::NAMESPACES_MEASURED_MAX;
 
+use crate::chance::Hashing;
 use crate::metrics::Spread;
 
 /// What ZooKeeper reckons a stat to take, in bytes.
@@ -20,7 +21,7 @@ pub(crate) struct Namespaces {
 
 #[derive(Debug, Default)]
 struct Names {
-    by_name: HashMap<Arc<str>, Namespace, foldhash::fast::RandomState>,
+    by_name: HashMap<Arc<str>, Namespace, Hashing>,
     in_order: Vec<Arc<str>>,
 }
 

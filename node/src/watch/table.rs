@@ -8,6 +8,8 @@ use hashbrown::{HashMap, HashSet};
 use machine::WatchKind;
 use proto::path::ancestors;
 
+use crate::chance::Hashing;
+
 /// What a connection is called in the table: a place that is given again to another when it is free.
 pub(super) type ListenerId = u32;
 
@@ -203,7 +205,7 @@ impl Node {
 }
 
 /// The paths of one listener.
-pub(super) type Paths = HashSet<Arc<str>, foldhash::fast::RandomState>;
+pub(super) type Paths = HashSet<Arc<str>, Hashing>;
 
 /// The two tables.
 ///
@@ -213,7 +215,7 @@ pub(super) type Paths = HashSet<Arc<str>, foldhash::fast::RandomState>;
 /// * `recursive` counts the recursive modes, `watches` the entries of both tables.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    nodes: HashMap<Arc<str>, Node, foldhash::fast::RandomState>,
+    nodes: HashMap<Arc<str>, Node, Hashing>,
     paths: Vec<Paths>,
     recursive: usize,
     watches: usize,
