@@ -1,10 +1,13 @@
 # The front door. `make` alone says what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build packages test lint fmt deny doc bless image up down failover watch-cost audit faults kazoo differ fuzz simulate
+.PHONY: help run build packages test lint fmt deny doc bless image up down failover watch-cost audit faults kazoo differ fuzz simulate simulate-sessions
 
 # The C++ of RocksDB is compiled once for each version and compiler, outside the checkout.
 ROCKSDB = export ROCKSDB_STATIC=1 ROCKSDB_LIB_DIR="$$(deploy/build/rocksdb.sh)"
+# Built apart, because everything below the sessions is another build of itself there.
+SIMULATED = $(ROCKSDB) && RUSTFLAGS="--cfg simulation" CARGO_TARGET_DIR="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/simulated" \
+	cargo test --locked -p tests --test simulated
 COMPOSE = $$(docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
 help: ## what there is
@@ -24,6 +27,7 @@ test: packages ## all tests, with real processes and real clients
 	@deploy/build/packages.sh test
 	@$(ROCKSDB) && cargo test --locked --workspace --no-run && \
 		CORRAL_BIN="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/debug/corral" cargo test --locked --workspace --no-fail-fast
+	@$(SIMULATED) --profile dev
 
 kazoo: packages ## kazoo's own tests: each that passes against ZooKeeper 3.9.5 must pass, with one member and three
 	@deploy/build/packages.sh test
@@ -84,6 +88,11 @@ simulate: packages ## ensembles in simulated time, by seeds, with faults of ever
 	@$(ROCKSDB) && CORRAL_SEED=$(or $(SEED),0) CORRAL_SEEDS=$(or $(SEEDS),100000) CORRAL_THREADS=$(or $(THREADS),2) \
 		$(if $(FOR),CORRAL_SECONDS=$(FOR)) $(if $(ALOUD),CORRAL_ALOUD=1) \
 		cargo test --locked --profile simulation -p consensus --lib -- --nocapture simulation::tests::whatever_fails
+
+simulate-sessions: packages ## the same with clients that speak their protocol to simulated members, and all they are told checked (SEED= SEEDS= THREADS= FOR= ALOUD=1)
+	@export CORRAL_SEED=$(or $(SEED),0) CORRAL_SEEDS=$(or $(SEEDS),100000) CORRAL_THREADS=$(or $(THREADS),2) \
+		$(if $(FOR),CORRAL_SECONDS=$(FOR)) $(if $(ALOUD),CORRAL_ALOUD=1) && \
+		$(SIMULATED) --profile simulation -- --nocapture whatever_fails
 
 fuzz: packages ## what decodes bytes from outside, fed with what a fuzzer makes up, ten minutes each (FUZZ="60" for a minute)
 	@command -v cargo-fuzz >/dev/null || cargo install --locked --quiet cargo-fuzz

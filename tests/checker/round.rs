@@ -44,7 +44,7 @@ pub struct Outcome {
     pub history: History,
     /// What is wrong with it.
     pub verdict: Verdict,
-    /// In what the members' trees differ in the end.
+    /// In what the members' trees differ in the end, or their digests.
     pub differences: Vec<String>,
     /// Why the history was judged without a log, although there is a member that was to keep it.
     pub without_log: Option<String>,
@@ -111,7 +111,11 @@ pub fn run(ensemble: &mut Ensemble, settings: &Settings, trouble: impl FnOnce(&m
         }
     }
     let verdict = judge(&history);
-    Outcome { history, verdict, differences: differences(ensemble, &root), without_log }
+    let mut differences = differences(ensemble, &root);
+    if ensemble.admin(1).is_some() {
+        differences.extend(ensemble.have_one_digest().err());
+    }
+    Outcome { history, verdict, differences, without_log }
 }
 
 struct Shared {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::{Kind, members};
+use super::{Kind, disks, members};
 use crate::Ensemble;
 use crate::relay::{Relay, Way};
 
@@ -79,6 +79,10 @@ pub(super) fn act(kind: Kind, ensemble: &mut Ensemble, rng: &mut Rng) -> String 
             ensemble.start_member(member);
             format!("member {member}, {delay} ms each time")
         }
+        Kind::BrokenDisk => disks::fail(ensemble, rng, member),
+        Kind::TornRecord => disks::tear(ensemble, rng, member),
+        Kind::Damage => disks::damage(ensemble, rng, member),
+        Kind::LostDisk => disks::lose(ensemble, member),
         Kind::Clock => clock(ensemble, rng, member),
         Kind::Members => members::change(ensemble, rng, member),
         Kind::Leave => {

@@ -32,6 +32,17 @@ pub enum Kind {
     Rolling,
     /// All are killed at once and started again.
     KillAll,
+    /// A member's disk is full, or fails to write or to sync its log or its state, until the member has ended; then it is
+    /// mended and the member started again. The members need [disks that can](crate::Plan::faulty_disks).
+    BrokenDisk,
+    /// A member is killed while it writes its log, so that the last record is there in part; what it had acknowledged is
+    /// there.
+    TornRecord,
+    /// A bit of a member's log or state has changed when it is started again: it refuses, is recovered and comes back, or
+    /// serves where nothing reads that bit any more.
+    Damage,
+    /// A member loses all that it had on disk, and comes back with the same number and at the same address.
+    LostDisk,
     /// The wall clock of a member, or of all, jumps forward or back, by seconds to hours. The members need
     /// [clocks that can](crate::Plan::shifting_clocks).
     Clock,
@@ -43,7 +54,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::Kill,
         Self::KillLong,
         Self::Freeze,
@@ -56,6 +67,10 @@ impl Kind {
         Self::Leave,
         Self::Rolling,
         Self::KillAll,
+        Self::BrokenDisk,
+        Self::TornRecord,
+        Self::Damage,
+        Self::LostDisk,
         Self::Clock,
         Self::Members,
     ];
@@ -79,6 +94,10 @@ impl Kind {
             Self::Leave => "leave",
             Self::Rolling => "rolling",
             Self::KillAll => "kill-all",
+            Self::BrokenDisk => "broken-disk",
+            Self::TornRecord => "torn-record",
+            Self::Damage => "damage",
+            Self::LostDisk => "lost-disk",
             Self::Clock => "clock",
             Self::Members => "members",
         }

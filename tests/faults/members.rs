@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use super::disks;
 use crate::{Ensemble, corral, wait};
 
 /// What the members' `zoo.cfg` must say, so that they may be changed by whoever has the super user's password.
@@ -21,10 +22,9 @@ pub(super) fn change(ensemble: &mut Ensemble, rng: &mut Rng, id: usize) -> Strin
 
 /// A member dies with its disk, and another takes its place, with the same number and at another address.
 fn replace(ensemble: &mut Ensemble, id: usize) -> String {
+    disks::await_all_caught_up(ensemble);
     ensemble.kill9(id);
-    let data = ensemble.directory(id).join("data");
-    fs::remove_dir_all(&data).and_then(|()| fs::create_dir_all(&data)).expect("a member's disk can be lost");
-    fs::write(data.join("myid"), format!("{id}\n")).expect("a member can be told its number");
+    disks::empty(ensemble, id);
     // The port that ZooKeeper would elect at is nobody's here.
     let file = ensemble.directory(id).join("zoo.cfg");
     let text = fs::read_to_string(&file).expect("a member has a zoo.cfg");

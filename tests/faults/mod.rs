@@ -2,6 +2,7 @@
 // Layers, lowest first. A module imports only from those above it.
 pub mod kind;
 
+mod disks;
 mod members;
 
 mod act;

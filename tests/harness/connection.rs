@@ -389,7 +389,7 @@ impl Connection {
 }
 
 /// A greeting as a frame, also such as no server can read.
-pub(crate) fn greeting(greeting: &Greeting) -> BytesMut {
+pub fn greeting(greeting: &Greeting) -> BytesMut {
     let mut out = BytesMut::new();
     frame::put(&mut out, |out| {
         out.int(0);
@@ -405,19 +405,22 @@ pub(crate) fn greeting(greeting: &Greeting) -> BytesMut {
 }
 
 /// A request as a frame.
-pub(crate) fn request(xid: i32, ask: &Ask) -> BytesMut {
+pub fn request(xid: i32, ask: &Ask) -> BytesMut {
     let mut out = BytesMut::with_capacity(16 + ask.body.len());
     ask.put(&mut out, xid);
     out
 }
 
-/// The answer to a greeting, out of its frame.
-pub(crate) fn welcome(frame: Bytes) -> io::Result<Welcome> {
+/// The answer to a greeting, out of its frame; an error if it is none.
+pub fn welcome(frame: Bytes) -> io::Result<Welcome> {
     read_welcome(frame).map_err(|_| io::Error::new(ErrorKind::InvalidData, "not an answer to a greeting"))
 }
 
 /// What a member sends, out of its frame.
-pub(crate) fn packet(frame: Bytes) -> io::Result<Packet> {
+///
+/// # Errors
+/// If it is neither a reply nor an event.
+pub fn packet(frame: Bytes) -> io::Result<Packet> {
     read_packet(frame).map_err(|_| io::Error::new(ErrorKind::InvalidData, "not a reply and not an event"))
 }
 

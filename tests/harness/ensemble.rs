@@ -1,6 +1,8 @@
 //! Real server processes on loopback, which a test may kill, freeze and start again.
 
+mod digests;
 mod metrics;
+mod mishaps;
 mod wires;
 
 use std::collections::BTreeMap;
@@ -50,6 +52,7 @@ enum Line {
 struct Member {
     id: usize,
     client: SocketAddr,
+    admin: Option<SocketAddr>,
     directory: PathBuf,
     child: Option<Child>,
     frozen: bool,
@@ -99,8 +102,9 @@ impl Ensemble {
         for id in 1..=plan.members + usize::from(plan.keeper) {
             let client = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.take()?));
             peer_ports.push((id, ports.take()?, ports.take()?));
+            let admin = if plan.admin { Some((Ipv4Addr::LOCALHOST, ports.take()?).into()) } else { None };
             let directory = directory.path().join(id.to_string());
-            members.push(Member { id, client, directory, child: None, frozen: false });
+            members.push(Member { id, client, admin, directory, child: None, frozen: false });
         }
         let mut wires = BTreeMap::new();
         for member in &members {
@@ -111,7 +115,11 @@ impl Ensemble {
             writeln!(cfg, "dataDir={}\nclientPort={}", data.display(), member.client.port())?;
             // Faults of a test are long on a busy machine: clients may ask for more than 20 ticks.
             cfg.push_str("clientPortAddress=127.0.0.1\nmaxClientCnxns=0\nmaxSessionTimeout=60000\n");
-            cfg.push_str("4lw.commands.whitelist=*\nadmin.enableServer=false\n");
+            cfg.push_str("4lw.commands.whitelist=*\n");
+            match member.admin {
+                Some(admin) => writeln!(cfg, "admin.serverPort={}", admin.port())?,
+                None => cfg.push_str("admin.enableServer=false\n"),
+            }
             let keeper = plan.keeper.then_some(plan.members + 1);
             let keeps_all = keeper == Some(member.id);
             for line in plan.lines.iter().filter(|line| !(keeps_all && line.starts_with(LOG_KEEP))) {
@@ -226,30 +234,6 @@ impl Ensemble {
         let (zoo_cfg, log) = (member.directory.join("zoo.cfg"), member.directory.join("log"));
         let child = self.server.spawn(&zoo_cfg, &log, &self.flags, &self.preload);
         member.child = Some(child.unwrap_or_else(|error| panic!("start member {id}: {error:#}")));
-    }
-
-    /// Lets a member's disk fail from now on, for files with this in their path; `None` mends it. The ensemble must have
-    /// [`Plan::faulty_disks`].
-    ///
-    /// # Panics
-    /// If it does not, or that cannot be written down.
-    #[track_caller]
-    pub fn break_disk(&self, id: usize, fault: Option<(disk::Fault, &str)>) {
-        assert!(!self.preload.is_empty(), "the disks of this ensemble cannot fail");
-        let said = disk::say(&self.members[id - 1].directory.join("zoo.cfg"), fault);
-        said.unwrap_or_else(|error| panic!("say how the disk of member {id} fails: {error}"));
-    }
-
-    /// Lets a member's wall clock be wrong by so many milliseconds from now on, also when it is started again. The ensemble
-    /// must have [`Plan::shifting_clocks`].
-    ///
-    /// # Panics
-    /// If it does not, or that cannot be written down.
-    #[track_caller]
-    pub fn shift_clock(&self, id: usize, millis: i64) {
-        let file = clock::shift_of(&self.members[id - 1].directory.join("zoo.cfg"));
-        assert!(file.exists(), "the clocks of this ensemble cannot be shifted");
-        clock::shift(&file, millis).unwrap_or_else(|error| panic!("write {}: {error}", file.display()));
     }
 
     /// Kills a member as a power cut does (-9), and waits until it is gone.

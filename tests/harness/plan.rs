@@ -32,6 +32,8 @@ pub struct Plan {
     pub faulty_disks: bool,
     /// By how much each sync of a member's disk takes longer, from its first start on.
     pub slow_syncs: Duration,
+    /// Whether each member has an [`AdminServer`](crate::Ensemble::admin).
+    pub admin: bool,
     /// Whether the members' wall clocks [may be wrong](crate::Ensemble::shift_clock).
     pub shifting_clocks: bool,
 }
@@ -51,6 +53,7 @@ impl Plan {
             keeper: false,
             faulty_disks: false,
             slow_syncs: Duration::ZERO,
+            admin: false,
             shifting_clocks: false,
         }
     }
@@ -81,6 +84,13 @@ impl Plan {
     pub fn slow_syncs(mut self, delay: Duration) -> Self {
         self.slow_syncs = delay;
         self.faulty_disks |= !delay.is_zero();
+        self
+    }
+
+    /// The same, with an `AdminServer` for each member.
+    #[must_use]
+    pub fn with_admin(mut self) -> Self {
+        self.admin = true;
         self
     }
 

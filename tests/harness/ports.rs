@@ -10,8 +10,8 @@ use std::net::{Ipv4Addr, TcpListener};
 use anyhow::{Context, Result, bail};
 
 const FIRST: u16 = 12_000;
-const PORTS_IN_BLOCK: u16 = 24;
-const BLOCKS: u16 = 800;
+const PORTS_IN_BLOCK: u16 = 32;
+const BLOCKS: u16 = 600;
 
 /// A row of ports, ours as long as this lives: whoever else takes ports by this rule, in this process or another,
 /// finds the block's file locked.

@@ -36,22 +36,19 @@ impl Operated {
 
     /// The same of a plan, with further lines for each.
     fn lay_out(plan: &Plan, more: &str) -> Self {
-        let ensemble = Ensemble::prepare(plan);
+        let ensemble = Ensemble::prepare(&plan.clone().with_admin());
         let mut block = Block::claim().unwrap();
         let mut ports = Vec::new();
         for id in ensemble.ids() {
-            let [admin, metrics] =
-                [(); 2].map(|()| SocketAddr::from((Ipv4Addr::LOCALHOST, block.take().unwrap())));
+            let metrics = SocketAddr::from((Ipv4Addr::LOCALHOST, block.take().unwrap()));
             let file = ensemble.directory(id).join("zoo.cfg");
-            let text = std::fs::read_to_string(&file).unwrap().replace("admin.enableServer=false\n", "");
+            let text = std::fs::read_to_string(&file).unwrap();
             let lines = format!(
-                "{more}admin.serverPort={}\n\
-                 metricsProvider.httpHost=127.0.0.1\nmetricsProvider.httpPort={}\n",
-                admin.port(),
+                "{more}metricsProvider.httpHost=127.0.0.1\nmetricsProvider.httpPort={}\n",
                 metrics.port()
             );
             std::fs::write(file, text + &lines).unwrap();
-            ports.push([admin, metrics]);
+            ports.push([ensemble.admin(id).unwrap(), metrics]);
         }
         Self { ensemble, ports, _ports: block }
     }

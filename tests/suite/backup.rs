@@ -2,14 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that finds nothing where something should be has failed")]
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use harness::ask::flags::{EPHEMERAL, PERSISTENT};
 use harness::connection::Greeting;
-use harness::ports::Block;
 use harness::{Ask, Connection, Ensemble, Plan, Server, corral};
 
 /// Longer than any fault of a test.
@@ -37,22 +35,13 @@ fn told(output: &Output, word: &str) -> String {
 struct Operated {
     ensemble: Ensemble,
     admin: Vec<String>,
-    _ports: Block,
 }
 
 impl Operated {
     fn prepare(plan: &Plan) -> Self {
-        let ensemble = Ensemble::prepare(plan);
-        let mut ports = Block::claim().unwrap();
-        let mut admin = Vec::new();
-        for id in ensemble.ids() {
-            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.take().unwrap()));
-            let file = ensemble.directory(id).join("zoo.cfg");
-            let text = fs::read_to_string(&file).unwrap().replace("admin.enableServer=false\n", "");
-            fs::write(&file, format!("{text}admin.serverPort={}\n", address.port())).unwrap();
-            admin.push(address.to_string());
-        }
-        Self { ensemble, admin, _ports: ports }
+        let ensemble = Ensemble::prepare(&plan.clone().with_admin());
+        let admin = ensemble.ids().map(|id| ensemble.admin(id).unwrap().to_string()).collect();
+        Self { ensemble, admin }
     }
 
     fn start(&mut self) {

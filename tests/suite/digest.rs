@@ -2,13 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that finds nothing where something should be has failed")]
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use harness::ask::flags::{EPHEMERAL, PERSISTENT};
-use harness::ports::Block;
 use harness::{Ask, Connection, Ensemble, Plan, Server, corral};
 
 /// Longer than any fault of a test.
@@ -49,20 +47,8 @@ fn members_that_run_are_compared_at_one_place_while_they_are_written_to() {
     if Server::under_test().is_apache() {
         return;
     }
-    let mut ensemble = Ensemble::prepare(&Plan::members(3));
-    let mut block = Block::claim().unwrap();
-    let mut admin = Vec::new();
-    for id in ensemble.ids() {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, block.take().unwrap()));
-        let file = ensemble.directory(id).join("zoo.cfg");
-        let text = fs::read_to_string(&file).unwrap().replace("admin.enableServer=false\n", "");
-        fs::write(&file, format!("{text}admin.serverPort={}\n", address.port())).unwrap();
-        admin.push(address.to_string());
-    }
-    for id in ensemble.ids() {
-        ensemble.start_member(id);
-    }
-    ensemble.wait_until_serving();
+    let mut ensemble = Ensemble::start(&Plan::members(3).with_admin());
+    let admin: Vec<String> = ensemble.ids().map(|id| ensemble.admin(id).unwrap().to_string()).collect();
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let writers: Vec<_> = ensemble
@@ -107,6 +93,18 @@ fn members_that_run_are_compared_at_one_place_while_they_are_written_to() {
     let output = run(["digest", "--server", &admin[0]]);
     assert_eq!(output.status.code(), Some(3), "{}", said(&output));
     assert!(said(&output).contains("member 3: not compared: "), "{}", said(&output));
+}
+
+#[test]
+fn a_member_whose_clock_is_days_off_is_compared_too() {
+    if Server::under_test().is_apache() {
+        return;
+    }
+    let ensemble = Ensemble::start(&Plan::members(3).with_admin().shifting_clocks());
+    for days in [3, -3] {
+        ensemble.shift_clock(2, days * 86_400_000);
+        assert_eq!(ensemble.have_one_digest(), Ok(()), "{days} days");
+    }
 }
 
 #[test]

@@ -19,8 +19,13 @@ fn check(test: &str, members: usize, kinds: &[Kind], seconds: u64) {
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
     let again = format!("CORRAL_SEED={seed} cargo test -p tests --test faults {test}");
     eprintln!("{again}");
-    let plan = Plan::members(members).wired().with_keeper().line("znode.container.checkIntervalMs=1000");
+    let plan = Plan::members(members)
+        .wired()
+        .with_keeper()
+        .with_admin()
+        .line("znode.container.checkIntervalMs=1000");
     let plan = plan.line("corral.snapshotEvery=300").line("corral.logKeep=100");
+    let plan = if kinds.contains(&Kind::BrokenDisk) { plan.faulty_disks() } else { plan };
     let plan = if kinds.contains(&Kind::Clock) { plan.shifting_clocks() } else { plan };
     let mut ensemble = Ensemble::start(&plan);
     let settings = Settings { seed, clients: 12, rest: Duration::from_millis(10) };
@@ -69,4 +74,10 @@ fn all_members_die_and_leave() {
 #[test]
 fn clocks_jump() {
     check("clocks_jump", 3, &[Kind::Clock, Kind::Clock, Kind::Kill], 15);
+}
+
+#[test]
+fn disks_fail_and_are_damaged_and_lost() {
+    let kinds = [Kind::BrokenDisk, Kind::TornRecord, Kind::Damage, Kind::LostDisk];
+    check("disks_fail_and_are_damaged_and_lost", 3, &kinds, 18);
 }
