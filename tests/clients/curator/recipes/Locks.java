@@ -12,12 +12,19 @@ import org.apache.curator.framework.recipes.locks.InterProcessReadWriteLock;
 import org.apache.curator.framework.recipes.locks.InterProcessSemaphoreMutex;
 import org.apache.curator.framework.recipes.locks.InterProcessSemaphoreV2;
 import org.apache.curator.framework.recipes.locks.Lease;
+import org.apache.zookeeper.data.Stat;
 
 final class Locks {
     static final int CONTENDERS = 4;
 
     private static void acquire(InterProcessLock lock) throws Exception {
         Stage.require(lock.acquire(Stage.PATIENCE_S, TimeUnit.SECONDS), "a lock is never free");
+    }
+
+    // Curator makes such a node as a container, which may be collected as soon as nobody is in it.
+    private static boolean isEmpty(CuratorFramework judge, String path) throws Exception {
+        Stat stat = judge.checkExists().forPath(path);
+        return stat == null || stat.getNumChildren() == 0;
     }
 
     // One at a time, in this process and by the number in the fence; each raise counts.
@@ -43,7 +50,7 @@ final class Locks {
         stage.deaths();
         stage.join();
         Stage.require(fence.number(judge) == stage.progress.get(), "a raise was lost, or done twice");
-        stage.until("the lock was free", () -> judge.getChildren().forPath("/mutex").isEmpty());
+        stage.until("the lock was free", () -> isEmpty(judge, "/mutex"));
     }
 
     // A writer is alone; readers are together.
@@ -117,7 +124,7 @@ final class Locks {
         }
         stage.deaths();
         stage.join();
-        stage.until("all leases were back", () -> judge.getChildren().forPath("/semaphore/leases").isEmpty());
+        stage.until("all leases were back", () -> isEmpty(judge, "/semaphore/leases"));
     }
 
     // Two locks as one, the second of them a mutex that any thread may release.
