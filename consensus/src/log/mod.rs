@@ -18,6 +18,7 @@ mod store;
 mod closed;
 
 pub(crate) use closed::{Beginning, ClosedLog, Summary, begin};
+pub(crate) use record::size as entry_size;
 pub(crate) use store::{Front, Log, LogStore};
 
 #[cfg(any(test, simulation))]

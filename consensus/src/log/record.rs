@@ -63,7 +63,7 @@ pub(super) fn decode(index: u64, record: &[u8]) -> Result<Entry, Fault> {
 }
 
 /// About how many bytes an entry takes, in memory or on its way.
-pub(super) fn size(entry: &Entry) -> usize {
+pub(crate) fn size(entry: &Entry) -> usize {
     let payload = match &entry.payload {
         EntryPayload::Blank => 0,
         EntryPayload::Normal(Batch(bytes)) => bytes.len(),

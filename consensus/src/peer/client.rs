@@ -26,7 +26,7 @@ use crate::peer::message;
 use crate::peer::network::CONNECT_WAIT_MAX;
 use crate::peer::reach::Reach;
 use crate::snapshot::{Checksum, Snapshot, SnapshotHandle};
-use crate::types::{LogId, TypeConfig, Vote};
+use crate::types::{TypeConfig, Vote};
 
 /// How long Raft waits before it calls again a member that could not be reached: soon, because a member that comes
 /// back is needed, and not at once, because a connection that is refused costs both of them something.
@@ -216,7 +216,7 @@ impl RaftNetworkV2<TypeConfig> for Peer {
         rpc: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig>, RpcError> {
-        let last = last_log_id(&rpc);
+        let last = message::last(&rpc);
         let request = message::append(rpc, self.peers.belonging().claimed());
         let reply = self.quick()?.heartbeat(timed(request, &option)).await;
         reply
@@ -326,10 +326,6 @@ impl RaftNetworkV2<TypeConfig> for Peer {
 
 fn boxed(error: &std::io::Error) -> openraft::impls::BoxedErrorSource {
     openraft::errors::ErrorSource::from_error(error)
-}
-
-fn last_log_id(request: &AppendEntriesRequest<TypeConfig>) -> Option<LogId> {
-    request.entries.last().map(|entry| entry.log_id).or(request.prev_log_id)
 }
 
 fn timed<T>(message: T, option: &RPCOption) -> Request<T> {

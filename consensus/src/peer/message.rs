@@ -53,6 +53,11 @@ pub(super) fn has_hole(request: &AppendEntriesRequest<TypeConfig>) -> bool {
     (first..).zip(&request.entries).any(|(index, entry)| entry.log_id.index() != index)
 }
 
+/// Where a log ends that has what this request brings.
+pub(super) fn last(request: &AppendEntriesRequest<TypeConfig>) -> Option<LogId> {
+    request.entries.last().map(|entry| entry.log_id).or(request.prev_log_id)
+}
+
 fn entry(entry: Entry) -> peer::Entry {
     let payload = match entry.payload {
         Payload::Blank => None,

@@ -5,6 +5,7 @@ mod complaint;
 mod dial;
 mod hold;
 mod introduction;
+mod merge;
 mod message;
 mod network;
 mod reach;
