@@ -27,7 +27,6 @@ pub(crate) async fn name(
         if leadership.wait_for(|leadership| leadership.own).await.is_err() {
             return;
         }
-        // An entrance is only given to a leader that has applied what was committed before it.
         let Ok(entrance) = sequencer.entrance().await else { return };
         if is_named() {
             return;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use machine::{Applied, Command, Machine, Reconfiguration, Verdict};
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ChangeMembershipError, ClientWriteError, RaftError};
-use openraft::{BasicNode, ChangeMembers, Precondition, RaftMetrics};
+use openraft::{BasicNode, ChangeMembers, Precondition, RaftMetrics, ReadPolicy};
 use proto::limits::{JOIN_WAIT_MAX, LEADERSHIP_TRANSFER_WAIT_MAX, PARTING_WAIT_MAX};
 use proto::server_line::ServerLine;
 use proto::{Code, MemberId, Text};
@@ -23,6 +23,8 @@ use crate::config::Description;
 use crate::leader::{Leadership, Sequencer, describe, transfer};
 use crate::newcomers::Newcomers;
 use crate::replica::{Hook, Replica};
+#[cfg(any(test, simulation))]
+use crate::runtime::bugs::{Bug, is_in};
 use crate::runtime::watch;
 use crate::step::is_in_step;
 use crate::types::{LogId, Membership, TypeConfig};
@@ -94,9 +96,11 @@ impl Reconfigurer {
 
     /// Returns when this member has been refused something that only a leader can have.
     async fn reign(&self, term: u64) {
-        // An entrance is only given to a leader that has applied what was committed before it.
         if self.sequencer.entrance().await.is_err() {
             return std::future::pending().await;
+        }
+        if self.settle().await.is_err() {
+            return;
         }
         if self.begin(term).await.is_err() {
             return;
@@ -109,6 +113,18 @@ impl Reconfigurer {
             }
             self.asked.0.notified().await;
         }
+    }
+
+    /// Waits until everything is applied here that was committed before this member came to lead. The log may know of a member
+    /// that is not yet written down here, and that one would be dismissed.
+    async fn settle(&self) -> Result<(), Unfinished> {
+        #[cfg(any(test, simulation))]
+        if is_in(Bug::MembersUnsettled) {
+            return Ok(());
+        }
+        let committed =
+            self.raft.get_read_linearizer(ReadPolicy::ReadIndex).await.map_err(|_| Unfinished::Lost)?;
+        committed.await_ready(&self.raft).await.map(drop).map_err(|_| Unfinished::Lost)
     }
 
     /// Brings the log and what is written down together, where an earlier leader could not.

@@ -172,6 +172,13 @@ impl Platter {
         surface.current = surface.safe.clone();
     }
 
+    /// While its member does not run: up to where a quorum was known to have acknowledged was not written down.
+    pub(crate) fn forget_committed(&self) {
+        let mut surface = self.0.lock();
+        surface.safe.small.remove(keys::COMMITTED_KEY.as_slice());
+        surface.current = surface.safe.clone();
+    }
+
     /// Whether its member has not yet caught up with a leader since it had nothing on it.
     pub(crate) fn is_new(&self) -> bool {
         self.0.lock().safe.small.contains_key(keys::NEW_KEY.as_slice())

@@ -17,6 +17,8 @@ pub(crate) enum Bug {
     FailedWriteAcknowledged,
     /// A vote is told before it is safe.
     VoteNotFlushed,
+    /// A member on a slow disk begins to make a vote safe when it is asked for it, and not before.
+    VotesUnprepared,
     /// That the end of the log was cut off is never made safe.
     TruncationNotFlushed,
     /// A member with an empty disk votes.
@@ -45,6 +47,9 @@ pub(crate) enum Bug {
     Repeated,
     /// A session that has moved since its end was decided is ended all the same.
     ExpiryUnfenced,
+    /// A new leader brings the members by the log in line with those that are written down before it has applied what was
+    /// committed before.
+    MembersUnsettled,
     /// Whoever applies a transaction stamps it with his own time.
     OwnClock,
     /// A barrier is answered without asking a quorum.

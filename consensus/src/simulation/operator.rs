@@ -25,7 +25,7 @@ pub(crate) async fn run(world: Arc<World>) {
         let member = world.dice.within(1..world.size + 1);
         let Some(running) = world.running(member).filter(Running::serves) else { continue };
         let talked = match caller.greet(&world, running).await {
-            Ok(Some(talk)) => change(&world, &mut caller, talk).await,
+            Ok(Some(talk)) => change(&world, &mut caller, talk, &draw(&world)).await,
             Ok(None) => Ok(()),
             Err(how) => Err(how),
         };
@@ -35,8 +35,13 @@ pub(crate) async fn run(world: Arc<World>) {
     }
 }
 
-async fn change(world: &World, caller: &mut Caller, mut talk: Talk) -> Result<(), String> {
-    let wanted = draw(world);
+/// Asks for those to be the members, each with a vote or without, and waits for the answer. An error is a broken promise.
+pub(super) async fn change(
+    world: &World,
+    caller: &mut Caller,
+    mut talk: Talk,
+    wanted: &BTreeMap<u64, bool>,
+) -> Result<(), String> {
     let lines: Vec<String> = wanted.iter().map(|(member, votes)| line(*member, !votes)).collect();
     let superuser = Id { scheme: "super".into(), id: "operator".into() };
     talk.write(vec![superuser], OpCode::Reconfig, reconfig(&lines.join(",")));

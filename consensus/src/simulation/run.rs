@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use machine::Machine;
+use openraft::async_runtime::WatchReceiver;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::client::{Client, Known};
@@ -124,12 +125,21 @@ async fn recover(world: &World, clients: &[Arc<Known>]) {
             return;
         }
         if Instant::now() > until {
+            let known: Vec<_> = running.values().filter_map(known_to_raft).collect();
             world.witness.broken(&format!(
                 "all is well for {RECOVERY_MAX:?}, and of the members {members:?} these do not serve: {unserved:?}; {unanswered} \
-                 clients have no answer; a change of members goes on: {is_changing}"
+                 clients have no answer; a change of members goes on: {is_changing}; what Raft knows: {known:?}"
             ));
         }
     }
+}
+
+/// What this member's Raft knows of the others.
+fn known_to_raft(running: &Running) -> Option<String> {
+    let raft = running.consensus.member.raft()?;
+    let metrics = raft.metrics().borrow_watched().clone();
+    let (own, members) = (metrics.id, metrics.membership_config);
+    Some(format!("{own} ({:?}): {members}, sent up to {:?}", metrics.state, metrics.replication))
 }
 
 /// Every member has the same world, with all that was acknowledged.

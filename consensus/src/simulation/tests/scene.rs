@@ -19,16 +19,29 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Three members that keep the log for as long as wanted.
 pub(super) fn three(bug: Option<Bug>, is_wanted: impl Fn(&Retention) -> bool) -> Arc<World> {
+    three_and_guests(bug, 0, is_wanted)
+}
+
+/// Three members, and so many with the next numbers who may become members.
+pub(super) fn three_and_guests(
+    bug: Option<Bug>,
+    guests: u64,
+    is_wanted: impl Fn(&Retention) -> bool,
+) -> Arc<World> {
     let drawn = (0..).map(|seed| {
         World::new(
             Dice::new(seed),
             Arc::new(Witness::new(std::env::var_os("CORRAL_ALOUD").is_some())),
             bug,
-            false,
+            guests > 0,
             Arc::new(Nobody),
         )
     });
-    let fits = |world: &Arc<World>| (world.voters, world.size) == (3, 3) && is_wanted(&world.retention);
+    let fits = |world: &Arc<World>| {
+        world.members().len() == 3
+            && (world.voters, world.size) == (3, 3 + guests)
+            && is_wanted(&world.retention)
+    };
     drawn.into_iter().find(fits).unwrap()
 }
 
