@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -19,6 +20,12 @@ static int number(const char *what, int fd) {
   const char *script = getenv("CORRAL_DISK_FAULTS");
   if (script == NULL) return 0;
   int kept = errno;
+  // What goes over the network is no matter of a disk, and must not pay for it.
+  struct stat status;
+  if (fstat(fd, &status) != 0 || S_ISSOCK(status.st_mode) || S_ISFIFO(status.st_mode)) {
+    errno = kept;
+    return 0;
+  }
   int in = open(script, O_RDONLY | O_CLOEXEC);
   if (in < 0) {
     errno = kept;

@@ -45,6 +45,11 @@ impl Record {
         }
     }
 
+    /// Before when nothing is recorded.
+    pub(super) const fn start(&self) -> Instant {
+        self.start
+    }
+
     /// Notes an answer that came at `now` to what should have been asked at `since`.
     pub(super) fn answered(&mut self, kind: Kind, since: Instant, now: Instant, code: i32) {
         let Some(at) = now.checked_duration_since(self.start) else { return };

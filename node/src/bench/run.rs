@@ -30,6 +30,8 @@ struct Results<'a> {
     rate: Option<f64>,
     size: u32,
     znodes: u32,
+    /// How long after its own start it began to measure: whoever observes the members meanwhile knows from when on.
+    preparing_ms: f64,
     seconds: f64,
     rows: &'a [Row],
     /// Answers in each tenth of a second.
@@ -52,6 +54,7 @@ struct Refused {
 /// # Errors
 /// If the servers cannot be reached or refuse what is prepared, or the results cannot be written.
 pub fn run(plan: &Plan) -> Result<String> {
+    let begun = Instant::now();
     let servers = resolve(&plan.servers)?;
     let task = Task {
         grove: Grove::new(plan.znodes),
@@ -77,7 +80,7 @@ pub fn run(plan: &Plan) -> Result<String> {
         bar.finish_and_clear();
     }
     if let Some(path) = &plan.json {
-        let results = results(plan, &record, &rows);
+        let results = results(plan, &record, &rows, begun);
         let text = serde_json::to_string_pretty(&results).context("write the results as JSON")?;
         std::fs::write(path, text).with_context(|| format!("write {}", path.display()))?;
     }
@@ -178,7 +181,7 @@ fn resolve(servers: &[String]) -> Result<Vec<SocketAddr>> {
     Ok(addresses)
 }
 
-fn results<'a>(plan: &'a Plan, record: &'a Record, rows: &'a [Row]) -> Results<'a> {
+fn results<'a>(plan: &'a Plan, record: &'a Record, rows: &'a [Row], begun: Instant) -> Results<'a> {
     Results {
         workload: format!("{:?}", plan.workload).to_lowercase(),
         mix: plan.mix().to_string(),
@@ -187,6 +190,7 @@ fn results<'a>(plan: &'a Plan, record: &'a Record, rows: &'a [Row]) -> Results<'
         rate: plan.rate,
         size: plan.size,
         znodes: plan.znodes,
+        preparing_ms: record.start().saturating_duration_since(begun).as_secs_f64() * 1e3,
         seconds: plan.seconds.as_secs_f64(),
         rows,
         answers_by_slice: record.slices(),

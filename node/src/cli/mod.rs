@@ -107,7 +107,9 @@ pub(crate) fn run() -> ExitCode {
 }
 
 fn long_version() -> String {
-    format!("{} (for clients: ZooKeeper {})", version::OWN, version::short())
+    // Who measures it must not mistake the one for the other.
+    let build = if cfg!(debug_assertions) { "; a debug build" } else { "" };
+    format!("{} (for clients: ZooKeeper {}{build})", version::OWN, version::short())
 }
 
 /// A runtime for the commands that only wait for sockets and children.
