@@ -1,7 +1,7 @@
 # The front door. `make` alone says what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build packages test lint fmt deny doc bless image up down failover watch-cost audit faults kazoo differ fuzz simulate simulate-sessions
+.PHONY: help run build packages test lint fmt deny doc bless image up down failover watch-cost compare audit faults kazoo differ fuzz simulate simulate-sessions
 
 # The C++ of RocksDB is compiled once for each version and compiler, outside the checkout.
 ROCKSDB = export ROCKSDB_STATIC=1 ROCKSDB_LIB_DIR="$$(deploy/build/rocksdb.sh)"
@@ -72,6 +72,9 @@ failover: build ## kill the leader 20 times under load and print the gaps (FAILO
 
 watch-cost: build ## reads without watches and with, side by side
 	@$(ROCKSDB) && CORRAL_BIN=$(CURDIR)/target/release/corral cargo run --locked --release -p tests --bin watch-cost
+
+compare: build ## ZooKeeper 3.9.5 and Corral under the same load in turn, tests/bench/REPORT.md: two hours (COMPARE="--rows set-32,get-32 --turns 1")
+	@$(ROCKSDB) && CORRAL_BIN=$(CURDIR)/target/release/corral cargo run --locked --release -p tests --bin side-by-side -- $(COMPARE)
 
 audit: build ## whether every watch event is told, while members are killed 200 times: half an hour (AUDIT="--seconds 60")
 	@$(ROCKSDB) && CORRAL_BIN=$(CURDIR)/target/release/corral cargo run --locked --release -p tests --bin watch-auditor -- \

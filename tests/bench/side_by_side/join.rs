@@ -21,15 +21,22 @@ use crate::tree::plant;
 /// What a member says when it was sent the state.
 const BY_THE_STATE: &str = "the state was replaced by a snapshot";
 
+/// Up to where a member's log was purged, by its numbers.
+const PURGED: &str = "corral_log_purged";
+
 /// The load without and with members that join. The one that joins is the same follower again and again, each time with an
 /// empty disk, so that the state is under way most of the time, however quickly it is sent. In both cases the clients go to
 /// the other two.
 pub(crate) fn measure(connections: u32, depth: u32, znodes: u32, scale: Scale) -> Result<Measured> {
-    // Hardly any log is kept: who has nothing cannot come back by it.
+    // Hardly any log is kept: who has nothing cannot come back by it. An entry holds many writes.
+    let (every, kept) = if scale.small { (20, 10) } else { (1_000, 1_000) };
     let plan = fresh::plan(Side::Corral, Duration::ZERO);
-    let plan = plan.line("corral.snapshotEvery=1000").line("corral.logKeep=1000");
+    let plan = plan.line(&format!("corral.snapshotEvery={every}")).line(&format!("corral.logKeep={kept}"));
     let mut ensemble = Ensemble::start(&plan);
     plant(&ensemble, znodes)?;
+    for id in ensemble.ids() {
+        wait::until("the log was purged", || (ensemble.metric(id, PURGED) > 0).then_some(()));
+    }
     let joining = ensemble.follower();
     ensemble.stop(joining);
     let (servers, observed) = (fresh::servers(&ensemble), fresh::observed(&ensemble));

@@ -13,16 +13,22 @@ pub(crate) fn report(results: &Results, drawings: &[(String, String)]) -> String
     let mut out = String::from("# Corral beside Apache ZooKeeper\n\n");
     out.push_str(&head(&results.about));
     for delay_ms in delays(results) {
-        let lines = lines(results, delay_ms);
+        // What it costs without being a goal has a table of its own.
+        let mut lines = lines(results, delay_ms);
+        lines.retain(|line| {
+            line.goal.is_some() || matches!(line.figure, Figure::Rate | Figure::P50Us | Figure::P99Us)
+        });
         let _written = write!(out, "\n## {}\n\n", of_syncs(delay_ms));
-        out.push_str("Medians of all turns, and in parentheses the least and the greatest.\n\n");
+        out.push_str(
+            "Medians of all turns, with the least and the greatest where there were more than one.\n\n",
+        );
         out.push_str("| row | figure | ZooKeeper | Corral | Corral to ZooKeeper | goal | reached |\n");
         out.push_str("|---|---|---:|---:|---:|---:|---|\n");
         lines.iter().for_each(|line| out.push_str(&in_words(line)));
         out.push_str(
-            "\nWhat the members used, medians: processor time, user and system, for a million of what ",
+            "\nWhat the members used: processor time, user and system, for a million of what is named; ",
         );
-        out.push_str("is named; resident memory at the end.\n\n");
+        out.push_str("resident memory at the end. Of the followers it is the mean.\n\n");
         out.push_str("| row | for a million | server | all members | leader | a follower | resident: leader | a follower |\n");
         out.push_str("|---|---|---|---:|---:|---:|---:|---:|\n");
         ROWS.iter().for_each(|row| out.push_str(&cost(results, row, delay_ms)));
@@ -56,7 +62,7 @@ fn head(about: &About) -> String {
     line(format!("* The JVM of each of ZooKeeper's members: `{}`", about.jvm.join(" ")));
     line("* Both: `tickTime` 2000, `initLimit` 10, `syncLimit` 5, everything else by default; syncs of the log are on".into());
     line(format!(
-        "* {} turns of each, ZooKeeper and Corral by turns, each with new members and empty disks; {} s measured \
+        "* Turns of each, ZooKeeper and Corral alternately: {}, each with new members and empty disks; {} s measured \
          after {} s of the same load that do not count",
         about.turns, about.seconds, about.warmup
     ));
@@ -127,6 +133,9 @@ pub(crate) fn value(figure: Figure, value: f64) -> String {
 }
 
 fn spread(figure: Figure, Spread { median, min, max }: Spread) -> String {
+    if min.total_cmp(&max).is_eq() {
+        return value(figure, median);
+    }
     format!("{} ({}..{})", value(figure, median), value(figure, min), value(figure, max))
 }
 
@@ -166,7 +175,7 @@ fn cost(results: &Results, row: &Row, delay_ms: f64) -> String {
         if of_side.is_empty() {
             continue;
         }
-        let median = |of: &dyn Fn(&[Member], Option<f64>) -> Option<f64>| {
+        let of_all = |of: &dyn Fn(&[Member], Option<f64>) -> Option<f64>| {
             let values = of_side.iter().filter_map(|take| {
                 let measured = &take.measured;
                 let million = measured.figures.get(&Figure::CpuPerMillion);
@@ -174,21 +183,22 @@ fn cost(results: &Results, row: &Row, delay_ms: f64) -> String {
                 let share = million.map(|million| million / cpu_s(&measured.members).max(f64::MIN_POSITIVE));
                 of(&measured.members, share)
             });
-            Spread::of(values.collect()).map(|spread| spread.median)
+            Spread::of(values.collect())
         };
-        let cpu = |seconds: Option<f64>| seconds.map_or_else(|| "–".into(), |it| format!("{it:.2} s"));
-        let memory = |bytes: Option<f64>| bytes.map_or_else(|| "–".into(), mebibytes);
+        let shown = |figure, of: Option<Spread>| of.map_or_else(|| "–".into(), |it| spread(figure, it));
+        let cpu = |of| shown(Figure::CpuPerMillion, of);
+        let memory = |of| shown(Figure::Resident, of);
         let _written = writeln!(
             out,
             "| {} | {} | {} | {} | {} | {} | {} | {} |",
             row.what,
             row.unit,
             side.name(),
-            cpu(median(&|members, share| Some(cpu_s(members) * share?))),
-            cpu(median(&|members, share| Some(mean(members, true, Member::cpu_s)? * share?))),
-            cpu(median(&|members, share| Some(mean(members, false, Member::cpu_s)? * share?))),
-            memory(median(&|members, _| mean(members, true, |it| it.resident_bytes as f64))),
-            memory(median(&|members, _| mean(members, false, |it| it.resident_bytes as f64))),
+            cpu(of_all(&|members, share| Some(cpu_s(members) * share?))),
+            cpu(of_all(&|members, share| Some(mean(members, true, Member::cpu_s)? * share?))),
+            cpu(of_all(&|members, share| Some(mean(members, false, Member::cpu_s)? * share?))),
+            memory(of_all(&|members, _| mean(members, true, |it| it.resident_bytes as f64))),
+            memory(of_all(&|members, _| mean(members, false, |it| it.resident_bytes as f64))),
         );
     }
     out

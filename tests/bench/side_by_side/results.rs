@@ -82,7 +82,7 @@ impl Results {
 
     /// Writes the file anew. Who ends the program on the way shall find the old one or the new one.
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self).context("write the results as JSON")?;
+        let text = serde_json::to_string(self).context("write the results as JSON")?;
         let new = path.with_extension("new");
         std::fs::write(&new, text).with_context(|| format!("write {}", new.display()))?;
         std::fs::rename(&new, path).with_context(|| format!("replace {}", path.display()))
