@@ -9,6 +9,8 @@
 mod about;
 #[path = "side_by_side/burden.rs"]
 mod burden;
+#[path = "side_by_side/costs.rs"]
+mod costs;
 #[path = "side_by_side/fresh.rs"]
 mod fresh;
 #[path = "side_by_side/join.rs"]
@@ -31,6 +33,8 @@ mod tree;
 mod verdict;
 #[path = "side_by_side/watches.rs"]
 mod watches;
+#[path = "side_by_side/words.rs"]
+mod words;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -91,6 +95,8 @@ fn main() -> Result<()> {
     let text = report::report(&results, &drawings);
     std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
     println!("{}", path.display());
+    let failed = arguments.report_from.is_none() && !results.failures.is_empty();
+    ensure!(!failed, "could not be measured: {}", results.failures.join("; "));
     Ok(())
 }
 
@@ -107,18 +113,25 @@ fn measure(arguments: &Arguments, file: &Path) -> Result<Results> {
     let steps = steps(arguments)?;
     let (measured, warm) = (scale.seconds.as_secs_f64(), scale.warmup.as_secs_f64());
     let about = About::find(arguments.turns, measured, warm, arguments.small)?;
-    let mut results = Results { about, takes: Vec::new() };
+    let mut results = Results { about, takes: Vec::new(), failures: Vec::new() };
     let bar = bar(steps.len() as u64);
     for (row, delay_ms, turn, side) in steps {
         bar.set_message(format!("{} of {}, turn {turn}", row.id, side.name()));
         let delay = Duration::try_from_secs_f64(delay_ms / 1e3).context("a delay of syncs")?;
-        let measured = take::take(row, side, delay, scale, &mut results.about)
-            .with_context(|| format!("measure {} of {}", row.id, side.name()))?;
-        if let Some(measured) = measured {
-            bar.suspend(|| println!("{}", said(row, delay_ms, turn, side, &measured)));
-            results.takes.push(Take { row: row.id.to_owned(), delay_ms, turn, side, measured });
-            results.write(file)?;
+        // A run takes long. What fails in it is told at its end, and the rest is measured.
+        match take::take(row, side, delay, scale, &mut results.about) {
+            Ok(None) => {}
+            Ok(Some(measured)) => {
+                bar.suspend(|| println!("{}", said(row, delay_ms, turn, side, &measured)));
+                results.takes.push(Take { row: row.id.to_owned(), delay_ms, turn, side, measured });
+            }
+            Err(error) => {
+                let why = format!("{} of {}, {delay_ms} ms, turn {turn}: {error:#}", row.id, side.name());
+                bar.suspend(|| println!("failed: {why}"));
+                results.failures.push(why);
+            }
         }
+        results.write(file)?;
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -146,8 +159,8 @@ fn steps(arguments: &Arguments) -> Result<Vec<(&'static Row, f64, u32, Side)>> {
 
 fn said(row: &Row, delay_ms: f64, turn: u32, side: Side, measured: &results::Measured) -> String {
     let figures = measured.figures.iter();
-    let figures = figures
-        .map(|(figure, value)| format!("{} {}", report::name(*figure), report::value(*figure, *value)));
+    let figures =
+        figures.map(|(figure, value)| format!("{} {}", words::name(*figure), words::value(*figure, *value)));
     let figures: Vec<String> = figures.collect();
     format!("{:<13} {delay_ms} ms, turn {turn}, {:<9}: {}", row.id, side.name(), figures.join("; "))
 }

@@ -26,10 +26,10 @@ fn bench(ensemble: &Ensemble, arguments: &[&str]) -> Value {
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("p99"), "{said}");
     for plot in ["latency.svg", "throughput.svg"] {
-        let drawn = std::fs::read_to_string(plots.join(plot)).unwrap();
+        let drawn = fs::read_to_string(plots.join(plot)).unwrap();
         assert!(drawn.starts_with("<svg") && drawn.trim_end().ends_with("</svg>"), "{plot}");
     }
-    serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap()
+    serde_json::from_slice(&fs::read(json).unwrap()).unwrap()
 }
 
 /// What was answered, by kind of request.

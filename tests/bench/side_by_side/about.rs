@@ -18,6 +18,8 @@ pub(crate) struct About {
     pub(crate) cores: usize,
     pub(crate) memory_gib: f64,
     pub(crate) kernel: String,
+    /// Of the minute before it began.
+    pub(crate) load_average: String,
     /// Of the checkout.
     pub(crate) commit: String,
     /// What the binary says of itself.
@@ -49,6 +51,7 @@ impl About {
             memory_gib: of_proc("meminfo", "MemTotal").trim_end_matches(" kB").parse::<f64>().unwrap_or(0.0)
                 / f64::from(1 << 20),
             kernel: said(Command::new("uname").arg("-sr")),
+            load_average: of_the_last_minute(),
             commit: said(
                 Command::new("git")
                     .args(["describe", "--always", "--dirty", "--abbrev=10"])
@@ -121,6 +124,11 @@ fn flags(command_line: &str) -> Vec<String> {
 fn said(command: &mut Command) -> String {
     let output = command.output().map(|output| output.stdout).unwrap_or_default();
     String::from_utf8_lossy(&output).lines().next().unwrap_or_default().to_owned()
+}
+
+fn of_the_last_minute() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().next().unwrap_or("unknown").to_owned()
 }
 
 fn of_proc(file: &str, key: &str) -> String {

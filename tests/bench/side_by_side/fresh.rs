@@ -42,13 +42,36 @@ pub(crate) fn observed(ensemble: &Ensemble) -> Vec<Observed> {
     ensemble.ids().filter_map(observed).collect()
 }
 
-/// How often the members have synced their logs.
-pub(crate) fn syncs(ensemble: &Ensemble) -> Result<i64> {
-    let mut syncs = 0;
+/// What members have synced of their logs since they began.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Syncs {
+    pub(crate) count: i64,
+    /// How long all of them took.
+    pub(crate) millis: f64,
+}
+
+impl Syncs {
+    /// Those since then.
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self { count: self.count - before.count, millis: self.millis - before.millis }
+    }
+
+    /// How long one took.
+    pub(crate) fn mean_ms(self) -> Option<f64> {
+        (self.count > 0).then(|| self.millis / self.count as f64)
+    }
+}
+
+/// What all that run say of that.
+pub(crate) fn syncs(ensemble: &Ensemble) -> Result<Syncs> {
+    let mut syncs = Syncs::default();
     for id in ensemble.ids().filter(|id| ensemble.pid(*id).is_some()) {
         let text = ensemble.four_letter(id, "mntr").with_context(|| format!("ask member {id}"))?;
-        let count = text.lines().find_map(|line| line.strip_prefix("zk_cnt_fsynctime")?.trim().parse().ok());
-        syncs += count.unwrap_or(0);
+        let number = |name: &str| -> Option<f64> {
+            text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+        };
+        syncs.count += number("zk_cnt_fsynctime").unwrap_or_default() as i64;
+        syncs.millis += number("zk_sum_fsynctime").unwrap_or_default();
     }
     Ok(syncs)
 }

@@ -67,7 +67,7 @@ pub(crate) fn measure(connections: u32, depth: u32, znodes: u32, scale: Scale) -
     ensure!(joins > 0, "no member joined in time: measure for longer");
     let sent = ensemble.log(joining).matches(BY_THE_STATE).count();
     ensure!(sent > 0, "the member that joined was not sent the state");
-    let syncs = fresh::syncs(&ensemble)? - before;
+    let syncs = fresh::syncs(&ensemble)?.since(before);
 
     let (alone, beside) = (without.line("set")?, with.line("set")?);
     let cpu = cpu_s(&with.members);
@@ -78,10 +78,11 @@ pub(crate) fn measure(connections: u32, depth: u32, znodes: u32, scale: Scale) -
         (Figure::P50Us, beside.p50_us),
         (Figure::P99Us, beside.p99_us),
         (Figure::CpuPerMillion, cpu / beside.answers.max(1) as f64 * 1e6),
+        (Figure::LoadCpus, with.own_cpus),
         (Figure::Resident, largest(&with.members)),
     ]);
     let raw = json!({ "without": without.raw, "with": with.raw, "joins": joins, "states_sent": sent });
-    Ok(Measured { figures, members: with.members, syncs, raw })
+    Ok(Measured { figures, members: with.members, syncs: syncs.count, sync_mean_ms: syncs.mean_ms(), raw })
 }
 
 /// Lets the member join with an empty disk until the load is over; how often it came to serve.

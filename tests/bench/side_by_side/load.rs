@@ -12,6 +12,9 @@ use serde_json::Value;
 
 use crate::burden::{self, Log, Member, Observed};
 
+/// Threads that drive the connections.
+pub(crate) const THREADS: u32 = 2;
+
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
@@ -31,6 +34,8 @@ pub(crate) struct Outcome {
     pub(crate) lines: Vec<Line>,
     /// While it was measured.
     pub(crate) members: Vec<Member>,
+    /// Processors that the load itself kept busy meanwhile.
+    pub(crate) own_cpus: f64,
     pub(crate) raw: Value,
 }
 
@@ -66,13 +71,15 @@ pub(crate) fn run(load: Load, servers: &[SocketAddr], observed: &[Observed]) -> 
     option("--connections", load.connections.to_string());
     option("--depth", load.depth.to_string());
     option("--znodes", load.znodes.to_string());
+    option("--threads", THREADS.to_string());
     option("--warmup", load.warmup.as_secs_f64().to_string());
     option("--seconds", load.seconds.as_secs_f64().to_string());
     command.arg("--json").arg(&json).args(load.keep.then_some("--keep"));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&said).context("make a file")?);
 
-    let mut log = Log::begin(observed)?;
     let mut child = command.spawn().context("start `corral bench`")?;
+    let own = Observed { id: 0, leads: false, pid: child.id() };
+    let mut log = Log::begin(&[observed, &[own]].concat())?;
     let status = loop {
         match child.try_wait().context("wait for `corral bench`")? {
             Some(status) => break status,
@@ -97,8 +104,9 @@ pub(crate) fn run(load: Load, servers: &[SocketAddr], observed: &[Observed]) -> 
         told.unanswered
     );
     let from = Duration::from_secs_f64(told.preparing_ms / 1e3);
-    let members = log.between(from, load.seconds);
-    Ok(Outcome { lines: told.rows, members, raw })
+    let mut members = log.between(from, load.seconds);
+    let own_cpus = members.pop().map_or(0.0, |own| own.cpu_s() / load.seconds.as_secs_f64());
+    Ok(Outcome { lines: told.rows, members, own_cpus, raw })
 }
 
 impl Outcome {

@@ -7,10 +7,10 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::report::{name, value};
 use crate::results::{Results, Side};
 use crate::rows::Figure;
 use crate::verdict::{Line, delays, lines};
+use crate::words::{name, value};
 
 /// Which figures are worth a drawing.
 const DRAWN: [(Figure, &str); 4] = [

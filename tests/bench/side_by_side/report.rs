@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 
 use crate::about::About;
-use crate::burden::{Member, cpu_s};
+use crate::costs;
+use crate::load::THREADS;
 use crate::results::{Results, Side};
-use crate::rows::{Bound, Figure, Goal, Of, ROWS, Row};
-use crate::verdict::{Line, Spread, delays, lines, takes};
+use crate::rows::{Bound, Figure, Goal, Of, ROWS};
+use crate::verdict::{Line, delays, lines};
+use crate::words::{name, spread, value};
 
 /// The whole of it, with links to these drawings: what each shows, and where it is.
 pub(crate) fn report(results: &Results, drawings: &[(String, String)]) -> String {
@@ -25,13 +27,7 @@ pub(crate) fn report(results: &Results, drawings: &[(String, String)]) -> String
         out.push_str("| row | figure | ZooKeeper | Corral | Corral to ZooKeeper | goal | reached |\n");
         out.push_str("|---|---|---:|---:|---:|---:|---|\n");
         lines.iter().for_each(|line| out.push_str(&in_words(line)));
-        out.push_str(
-            "\nWhat the members used: processor time, user and system, for a million of what is named; ",
-        );
-        out.push_str("resident memory at the end. Of the followers it is the mean.\n\n");
-        out.push_str("| row | for a million | server | all members | leader | a follower | resident: leader | a follower |\n");
-        out.push_str("|---|---|---|---:|---:|---:|---:|---:|\n");
-        ROWS.iter().for_each(|row| out.push_str(&cost(results, row, delay_ms)));
+        out.push_str(&costs::table(results, delay_ms));
     }
     if !drawings.is_empty() {
         out.push_str("\n## Drawn\n\n");
@@ -54,8 +50,9 @@ fn head(about: &About) -> String {
     }
     line(format!("* Taken on {}, commit {}", about.date, about.commit));
     line(format!(
-        "* Machine: {}, {} cores, {:.1} GiB of memory, {}; the three members, the load and the disk are all on it",
-        about.processor, about.cores, about.memory_gib, about.kernel
+        "* Machine: {}, {} cores, {:.1} GiB of memory, {}; the three members, the load and the disk are all on it; \
+         load average at the beginning {}",
+        about.processor, about.cores, about.memory_gib, about.kernel, about.load_average
     ));
     line(format!("* Corral: {}", about.corral));
     line(format!("* ZooKeeper: {}, {}", about.zookeeper, about.java));
@@ -65,6 +62,9 @@ fn head(about: &About) -> String {
         "* Turns of each, ZooKeeper and Corral alternately: {}, each with new members and empty disks; {} s measured \
          after {} s of the same load that do not count",
         about.turns, about.seconds, about.warmup
+    ));
+    line(format!(
+        "* The load is `corral bench` with {THREADS} threads: where it keeps as many processors busy, it is the limit"
     ));
     line(
         "* Values of 100 bytes; connections are spread over the members, the first of them to a follower"
@@ -100,45 +100,6 @@ fn in_words(line: &Line) -> String {
     )
 }
 
-/// What a figure is called.
-pub(crate) fn name(figure: Figure) -> &'static str {
-    match figure {
-        Figure::Rate => "per second",
-        Figure::P50Us => "p50",
-        Figure::P99Us => "p99",
-        Figure::CpuPerMillion => "processor time for a million",
-        Figure::Cpus => "processors kept busy",
-        Figure::Resident => "resident, largest member",
-        Figure::ResidentPerZnode => "resident for each znode",
-        Figure::RestartMs => "restart of a member",
-        Figure::RateKept => "share of the throughput that is kept",
-        Figure::P99Times => "p99, times that without",
-    }
-}
-
-/// A number with its unit.
-pub(crate) fn value(figure: Figure, value: f64) -> String {
-    match figure {
-        Figure::Rate => thousands(value),
-        Figure::P50Us | Figure::P99Us if value < 1e3 => format!("{value:.0} µs"),
-        Figure::P50Us | Figure::P99Us => format!("{:.2} ms", value / 1e3),
-        Figure::CpuPerMillion => format!("{value:.2} s"),
-        Figure::Cpus => format!("{value:.3}"),
-        Figure::Resident => mebibytes(value),
-        Figure::ResidentPerZnode => format!("{value:.0} bytes"),
-        Figure::RestartMs => format!("{value:.0} ms"),
-        Figure::RateKept => format!("{:.0} %", value * 100.0),
-        Figure::P99Times => format!("{value:.2}"),
-    }
-}
-
-fn spread(figure: Figure, Spread { median, min, max }: Spread) -> String {
-    if min.total_cmp(&max).is_eq() {
-        return value(figure, median);
-    }
-    format!("{} ({}..{})", value(figure, median), value(figure, min), value(figure, max))
-}
-
 fn goal(goal: Goal) -> String {
     let (sign, bound) = match goal.bound {
         Bound::AtMost(bound) => ('≤', bound),
@@ -149,65 +110,6 @@ fn goal(goal: Goal) -> String {
         Of::Ratio if bound < 0.5 => format!("{sign} 1/{:.0}", 1.0 / bound),
         Of::Ratio => format!("{sign} {bound}"),
     }
-}
-
-fn thousands(value: f64) -> String {
-    let digits = format!("{value:.0}");
-    let mut out = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-fn mebibytes(bytes: f64) -> String {
-    format!("{} MiB", thousands(bytes / f64::from(1 << 20)))
-}
-
-/// What each side's members used in this row.
-fn cost(results: &Results, row: &Row, delay_ms: f64) -> String {
-    let (takes, mut out) = (takes(results, row, delay_ms), String::new());
-    for side in Side::BOTH {
-        let of_side: Vec<_> = takes.iter().filter(|take| take.side == side).collect();
-        if of_side.is_empty() {
-            continue;
-        }
-        let of_all = |of: &dyn Fn(&[Member], Option<f64>) -> Option<f64>| {
-            let values = of_side.iter().filter_map(|take| {
-                let measured = &take.measured;
-                let million = measured.figures.get(&Figure::CpuPerMillion);
-                // How much of a million of them there were.
-                let share = million.map(|million| million / cpu_s(&measured.members).max(f64::MIN_POSITIVE));
-                of(&measured.members, share)
-            });
-            Spread::of(values.collect())
-        };
-        let shown = |figure, of: Option<Spread>| of.map_or_else(|| "–".into(), |it| spread(figure, it));
-        let cpu = |of| shown(Figure::CpuPerMillion, of);
-        let memory = |of| shown(Figure::Resident, of);
-        let _written = writeln!(
-            out,
-            "| {} | {} | {} | {} | {} | {} | {} | {} |",
-            row.what,
-            row.unit,
-            side.name(),
-            cpu(of_all(&|members, share| Some(cpu_s(members) * share?))),
-            cpu(of_all(&|members, share| Some(mean(members, true, Member::cpu_s)? * share?))),
-            cpu(of_all(&|members, share| Some(mean(members, false, Member::cpu_s)? * share?))),
-            memory(of_all(&|members, _| mean(members, true, |it| it.resident_bytes as f64))),
-            memory(of_all(&|members, _| mean(members, false, |it| it.resident_bytes as f64))),
-        );
-    }
-    out
-}
-
-/// The mean of the leader, or of those that follow.
-fn mean(members: &[Member], leads: bool, of: impl Fn(&Member) -> f64) -> Option<f64> {
-    let values: Vec<f64> = members.iter().filter(|member| member.leads == leads).map(of).collect();
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 /// How many goals were reached, and what was not measured at all.
@@ -221,6 +123,12 @@ fn summary(results: &Results) -> String {
     if !missing.is_empty() {
         let _written = writeln!(out, "\nNot measured in this run: {}.", missing.join("; "));
     }
+    if !results.failures.is_empty() {
+        out.push_str("\nFailed, and not part of any median:\n\n");
+    }
+    for failure in &results.failures {
+        let _written = writeln!(out, "* {failure}");
+    }
     out
 }
 
@@ -229,6 +137,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::burden::Member;
     use crate::results::{Measured, Take};
 
     fn take(row: &str, delay_ms: f64, turn: u32, side: Side, figures: &[(Figure, f64)]) -> Take {
@@ -242,6 +151,7 @@ mod tests {
         let measured = Measured {
             figures: figures.iter().copied().collect::<BTreeMap<_, _>>(),
             members: vec![member(1, 2.5, 300), member(2, 1.5, 200), member(3, 0.5, 100)],
+            sync_mean_ms: Some(delay_ms + 0.5),
             ..Measured::default()
         };
         Take { row: row.into(), delay_ms, turn, side, measured }
@@ -268,6 +178,7 @@ mod tests {
             cores: 4,
             memory_gib: 15.6,
             kernel: "Linux 6.1".into(),
+            load_average: "0.01".into(),
             commit: "0123456789".into(),
             corral: "corral 0.1.0".into(),
             zookeeper: "3.9.5-0".into(),
@@ -278,23 +189,15 @@ mod tests {
             warmup: 15.0,
             small: false,
         };
+        let failures = vec!["told-1000 of ZooKeeper, 0 ms, turn 1: not everybody was told".to_owned()];
         let drawings = [("per second".to_owned(), "report/throughput-0ms.svg".to_owned())];
-        insta::assert_snapshot!(report(&Results { about, takes }, &drawings));
-    }
-
-    #[test]
-    fn numbers_have_units() {
-        assert_eq!(value(Figure::Rate, 1_234_567.4), "1,234,567");
-        assert_eq!(value(Figure::Rate, 999.0), "999");
-        assert_eq!(value(Figure::P99Us, 999.4), "999 µs");
-        assert_eq!(value(Figure::P99Us, 12_345.0), "12.35 ms");
-        assert_eq!(value(Figure::RateKept, 0.8), "80 %");
+        insta::assert_snapshot!(report(&Results { about, takes, failures }, &drawings));
     }
 
     #[test]
     fn a_small_run_and_a_debug_build_say_so() {
         let about = About { small: true, corral: "corral 0.1.0 (a debug build)".into(), ..About::default() };
-        let text = report(&Results { about, takes: Vec::new() }, &[]);
+        let text = report(&Results { about, takes: Vec::new(), failures: Vec::new() }, &[]);
         assert!(text.contains("**A small run") && text.contains("**Corral is a debug build.**"), "{text}");
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Results {
     pub(crate) about: About,
     /// In the order in which they were measured.
     pub(crate) takes: Vec<Take>,
+    /// What could not be measured, and why.
+    pub(crate) failures: Vec<String>,
 }
 
 /// One row, once, of one of the two.
@@ -41,6 +43,8 @@ pub(crate) struct Measured {
     pub(crate) members: Vec<Member>,
     /// How often all members together synced their logs, from the beginning of the preparations on.
     pub(crate) syncs: i64,
+    /// How long each of them took, as the members say.
+    pub(crate) sync_mean_ms: Option<f64>,
     /// What the load tool wrote, or what else there is to keep.
     pub(crate) raw: Value,
 }

@@ -51,6 +51,8 @@ pub(crate) enum Figure {
     CpuPerMillion,
     /// Processors that all members together keep busy.
     Cpus,
+    /// Processors that the load keeps busy: where it is all that it has, it is the load that is measured.
+    LoadCpus,
     /// Resident memory of the largest member, in bytes.
     Resident,
     /// The same for each znode that there is.

@@ -72,16 +72,20 @@ pub(crate) fn take(
     };
     // Members that acknowledge what is not on a disk are no match for those that do.
     ensure!(!row.syncs || measured.syncs > 0, "{} has synced nothing", side.name());
+    // ZooKeeper counts whole milliseconds.
+    let (mean, least) = (measured.sync_mean_ms.unwrap_or_default(), delay.as_millis() as f64);
+    ensure!(mean >= least, "a sync of {} took {mean} ms: that is less than the delay", side.name());
     Ok(Some(measured))
 }
 
 fn under_load(ensemble: &Ensemble, load: Load, told: &str, charged: &str) -> Result<Measured> {
     let before = fresh::syncs(ensemble)?;
     let outcome = load::run(load, &fresh::servers(ensemble), &fresh::observed(ensemble))?;
-    let syncs = fresh::syncs(ensemble)? - before;
+    let syncs = fresh::syncs(ensemble)?.since(before);
     let (cpu, line) = (cpu_s(&outcome.members), outcome.line(told)?);
     let mut figures = BTreeMap::from([
         (Figure::Cpus, cpu / load.seconds.as_secs_f64()),
+        (Figure::LoadCpus, outcome.own_cpus),
         (Figure::Resident, largest(&outcome.members)),
     ]);
     if line.answers > 0 {
@@ -91,5 +95,11 @@ fn under_load(ensemble: &Ensemble, load: Load, told: &str, charged: &str) -> Res
         let charged = outcome.line(charged)?.answers;
         figures.insert(Figure::CpuPerMillion, cpu / charged.max(1) as f64 * 1e6);
     }
-    Ok(Measured { figures, members: outcome.members, syncs, raw: outcome.raw })
+    Ok(Measured {
+        figures,
+        members: outcome.members,
+        syncs: syncs.count,
+        sync_mean_ms: syncs.mean_ms(),
+        raw: outcome.raw,
+    })
 }

@@ -30,7 +30,7 @@ pub(crate) fn measure(ensemble: &mut Ensemble, znodes: u32, scale: Scale) -> Res
     std::thread::sleep(scale.settling());
     log.look()?;
     let members = log.in_all();
-    let syncs = fresh::syncs(ensemble)? - before;
+    let syncs = fresh::syncs(ensemble)?.since(before);
 
     let follower = ensemble.follower();
     ensemble.stop(follower);
@@ -55,7 +55,7 @@ pub(crate) fn measure(ensemble: &mut Ensemble, znodes: u32, scale: Scale) -> Res
         "planting_ms": planting.as_millis() as u64,
         "resident_bytes_before": at_first.iter().map(|member| member.resident_bytes).collect::<Vec<_>>(),
     });
-    Ok(Measured { figures, members, syncs, raw })
+    Ok(Measured { figures, members, syncs: syncs.count, sync_mean_ms: syncs.mean_ms(), raw })
 }
 
 /// Makes that many znodes of a hundred bytes, which stay, and a parent for each hundred of them.

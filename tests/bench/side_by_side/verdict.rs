@@ -119,7 +119,7 @@ mod tests {
         };
         let takes = zookeeper.iter().map(|value| take(Side::ZooKeeper, value));
         let takes = takes.chain(corral.iter().map(|value| take(Side::Corral, value))).collect();
-        Results { about: About::default(), takes }
+        Results { about: About::default(), takes, failures: Vec::new() }
     }
 
     /// The ratio and whether the first goal about this figure was reached.

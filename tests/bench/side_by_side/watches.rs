@@ -58,7 +58,7 @@ pub(crate) fn measure(ensemble: &Ensemble, sessions: u32, of_each: u32, scale: S
     std::thread::sleep(scale.settling());
     log.look()?;
     let members = log.in_all();
-    let syncs = fresh::syncs(ensemble)? - before;
+    let syncs = fresh::syncs(ensemble)?.since(before);
 
     let known: i64 = ensemble.ids().map(|id| ensemble.metric(id, "watch_count")).sum();
     ensure!(known == i64::from(sessions) * i64::from(of_each), "the members know of {known} watches");
@@ -74,7 +74,7 @@ pub(crate) fn measure(ensemble: &Ensemble, sessions: u32, of_each: u32, scale: S
         "resident_bytes_before": at_first.iter().map(|member| member.resident_bytes).collect::<Vec<_>>(),
     });
     watchers.into_iter().for_each(Connection::hang_up);
-    Ok(Measured { figures, members, syncs, raw })
+    Ok(Measured { figures, members, syncs: syncs.count, sync_mean_ms: syncs.mean_ms(), raw })
 }
 
 fn all_well(replies: &[Reply]) -> Result<()> {
