@@ -41,19 +41,11 @@ fn of_row(results: &Results, row: &Row, delay_ms: f64) -> String {
         if of_side.is_empty() {
             continue;
         }
-        let of_all = |of: &dyn Fn(&[Member], Option<f64>) -> Option<f64>| {
-            let values = of_side.iter().filter_map(|take| {
-                let measured = &take.measured;
-                let million = measured.figures.get(&Figure::CpuPerMillion);
-                // How much of a million of them there were.
-                let share = million.map(|million| million / cpu_s(&measured.members).max(f64::MIN_POSITIVE));
-                of(&measured.members, share)
-            });
-            Spread::of(values.collect())
-        };
         let each = |of: &dyn Fn(&Measured) -> Option<f64>| {
             Spread::of(of_side.iter().filter_map(|take| of(&take.measured)).collect())
         };
+        let used = |leads| each(&|it| Some(mean(&it.members, leads, Member::cpu_s)? * per_million(it)?));
+        let resident = |leads| each(&|it| mean(&it.members, leads, |it| it.resident_bytes as f64));
         let shown = |figure, of: Option<Spread>| of.map_or_else(|| "–".into(), |it| spread(figure, it));
         let cpu = |of| shown(Figure::CpuPerMillion, of);
         let memory = |of| shown(Figure::Resident, of);
@@ -63,16 +55,22 @@ fn of_row(results: &Results, row: &Row, delay_ms: f64) -> String {
             row.what,
             row.unit,
             side.name(),
-            cpu(of_all(&|members, share| Some(cpu_s(members) * share?))),
-            cpu(of_all(&|members, share| Some(mean(members, true, Member::cpu_s)? * share?))),
-            cpu(of_all(&|members, share| Some(mean(members, false, Member::cpu_s)? * share?))),
-            memory(of_all(&|members, _| mean(members, true, |it| it.resident_bytes as f64))),
-            memory(of_all(&|members, _| mean(members, false, |it| it.resident_bytes as f64))),
+            cpu(each(&|it| Some(cpu_s(&it.members) * per_million(it)?))),
+            cpu(used(true)),
+            cpu(used(false)),
+            memory(resident(true)),
+            memory(resident(false)),
             shown(Figure::LoadCpus, each(&|it| it.figures.get(&Figure::LoadCpus).copied())),
             shown(Figure::P50Us, each(&|it| it.sync_mean_ms.map(|millis| millis * 1e3))),
         );
     }
     out
+}
+
+/// By what processor time has to be multiplied, so that it is for a million.
+fn per_million(measured: &Measured) -> Option<f64> {
+    let million = measured.figures.get(&Figure::CpuPerMillion)?;
+    Some(million / cpu_s(&measured.members).max(f64::MIN_POSITIVE))
 }
 
 /// The mean of the leader, or of those that follow.

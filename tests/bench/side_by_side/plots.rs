@@ -24,7 +24,10 @@ const WIDTH: u32 = 900;
 
 /// For each row, and above and below all of them.
 const ROW_HEIGHT: u32 = 44;
-const MARGINS: u32 = 110;
+const MARGINS: u32 = 160;
+
+/// How many rows below all others are left to what the colours mean.
+const LEGEND_ROWS: f64 = 1.2;
 
 /// For the names of the rows.
 const NAMES_WIDTH: u32 = 120;
@@ -68,7 +71,7 @@ fn one(path: &Path, title: &str, figure: Figure, lines: &[&Line]) -> Result<(), 
         .margin(12)
         .margin_left(NAMES_WIDTH)
         .x_label_area_size(42)
-        .build_cartesian_2d((least / 1.5..greatest * 2.5).log_scale(), 0.0..f64::from(rows))?;
+        .build_cartesian_2d((least / 1.5..greatest * 2.5).log_scale(), -LEGEND_ROWS..f64::from(rows))?;
     let label = |it: &f64| value(figure, *it);
     chart.configure_mesh().disable_y_mesh().x_label_formatter(&label).draw()?;
     for (side, colour, height) in [(Side::ZooKeeper, RED, 0.65), (Side::Corral, BLUE, 0.35)] {

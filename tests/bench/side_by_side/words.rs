@@ -38,10 +38,8 @@ pub(crate) fn value(figure: Figure, value: f64) -> String {
 
 /// The median, and between what the values lie if there are several.
 pub(crate) fn spread(figure: Figure, Spread { median, min, max }: Spread) -> String {
-    if min.total_cmp(&max).is_eq() {
-        return value(figure, median);
-    }
-    format!("{} ({}..{})", value(figure, median), value(figure, min), value(figure, max))
+    let [median, min, max] = [median, min, max].map(|it| value(figure, it));
+    if min == max { median } else { format!("{median} ({min}..{max})") }
 }
 
 fn thousands(value: f64) -> String {
