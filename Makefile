@@ -73,7 +73,7 @@ failover: build ## kill the leader 20 times under load and print the gaps (FAILO
 watch-cost: build ## reads without watches and with, side by side
 	@$(ROCKSDB) && CORRAL_BIN=$(CURDIR)/target/release/corral cargo run --locked --release -p tests --bin watch-cost
 
-compare: build ## ZooKeeper 3.9.5 and Corral under the same load in turn, tests/bench/REPORT.md: two hours (COMPARE="--rows set-32,get-32 --turns 1")
+compare: build ## ZooKeeper 3.9.5 and Corral under the same load in turn, tests/bench/REPORT.md: an hour and a half (COMPARE="--rows set-32,get-32 --turns 1")
 	@$(ROCKSDB) && CORRAL_BIN=$(CURDIR)/target/release/corral cargo run --locked --release -p tests --bin side-by-side -- $(COMPARE)
 
 audit: build ## whether every watch event is told, while members are killed 200 times: half an hour (AUDIT="--seconds 60")

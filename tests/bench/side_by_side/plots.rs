@@ -9,7 +9,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::results::{Results, Side};
 use crate::rows::Figure;
-use crate::verdict::{Line, delays, lines};
+use crate::verdict::{Line, Spread, delays, lines};
 use crate::words::{name, value};
 
 /// Which figures are worth a drawing.
@@ -81,15 +81,18 @@ fn one(path: &Path, title: &str, figure: Figure, lines: &[&Line]) -> Result<(), 
             let y = f64::from(rows - place) + height;
             let from_to = vec![(spread.min.max(least), y), (spread.max.max(least), y)];
             chart.draw_series([PathElement::new(from_to, colour.stroke_width(2))])?;
-            points.push((spread.median.max(least), y, value(figure, spread.median)));
+            points.push((spread, y));
         }
         let small = ("sans-serif", 11).into_font().color(&colour).pos(Pos::new(HPos::Left, VPos::Center));
+        let text = |(spread, y): &(Spread, f64)| {
+            EmptyElement::at((spread.max.max(least), *y))
+                + Text::new(value(figure, spread.median), (9, 0), small.clone())
+        };
+        chart.draw_series(points.iter().map(text))?;
+        let point =
+            |(spread, y): &(Spread, f64)| Circle::new((spread.median.max(least), *y), 4, colour.filled());
         chart
-            .draw_series(points.iter().map(|(x, y, text)| {
-                EmptyElement::at((*x, *y))
-                    + Circle::new((0, 0), 4, colour.filled())
-                    + Text::new(text.clone(), (9, 0), small.clone())
-            }))?
+            .draw_series(points.iter().map(point))?
             .label(side.name())
             .legend(move |(x, y)| Circle::new((x + 9, y), 4, colour.filled()));
     }
