@@ -23,6 +23,9 @@ const SHORT_MS: i32 = 3_000;
 /// How long after its timeout a session may still be there, when nothing is wrong any more.
 const GRACE: Duration = Duration::from_millis(2_500);
 
+/// How many leaders in a row may not stay for as long as that.
+const REIGNS_MAX: usize = 10;
+
 /// How many requests of the last look are on their way at once.
 const AHEAD: usize = 50;
 
@@ -90,7 +93,7 @@ pub fn run(ensemble: &mut Ensemble, settings: &Settings, trouble: impl FnOnce(&m
     ensemble.wait_until_serving();
     let mut settled = None;
     if sessions.iter().any(|session| session.end == End::Abandoned) {
-        std::thread::sleep(Duration::from_millis(u64::from(SHORT_MS.unsigned_abs())) + GRACE);
+        await_ends(ensemble);
         settled = Some(world.now());
     }
     for member in ensemble.addresses() {
@@ -116,6 +119,23 @@ pub fn run(ensemble: &mut Ensemble, settings: &Settings, trouble: impl FnOnce(&m
         differences.extend(ensemble.have_one_digest().err());
     }
     Outcome { history, verdict, differences, without_log }
+}
+
+/// Waits until sessions of which nobody is heard must have ended. Who comes to lead meanwhile gives each of them its whole
+/// timeout again.
+fn await_ends(ensemble: &Ensemble) {
+    let elections = || -> i64 {
+        let running = ensemble.ids().filter(|id| ensemble.pid(*id).is_some());
+        running.map(|id| ensemble.metric(id, "looking_count")).sum()
+    };
+    for _ in 0..REIGNS_MAX {
+        let before = elections();
+        std::thread::sleep(Duration::from_millis(u64::from(SHORT_MS.unsigned_abs())) + GRACE);
+        if elections() == before {
+            return;
+        }
+    }
+    panic!("nothing is wrong any more, and members look for a leader again and again");
 }
 
 struct Shared {

@@ -29,6 +29,13 @@ const LONG_LOG: u64 = 65_536;
 /// Of which part of a file, counted from its front, a bit may change: one in so many.
 const FRONT: u64 = 4;
 
+/// Bytes of a block of the log that RocksDB writes, and of the header of each piece of a record in it.
+const BLOCK: u64 = 32 << 10;
+const HEADER: u64 = 7;
+/// The kinds of such a piece that is a whole record, and that is the first of several.
+const FULL: u8 = 1;
+const FIRST: u8 = 2;
+
 /// Waits until no member fills an empty disk any more.
 pub(super) fn await_all_caught_up(ensemble: &Ensemble) {
     for id in ensemble.ids() {
@@ -61,16 +68,32 @@ pub(super) fn tear(ensemble: &mut Ensemble, rng: &mut Rng, id: usize) -> String 
     logs.retain(|path| path.extension().is_some_and(|ending| ending == "log"));
     logs.sort();
     let log = logs.last().expect("a member has a log");
-    // A check sum, a length, and a kind, as RocksDB has them; and less than the length says.
-    let (length, there) = (rng.u16(200..2_000), rng.usize(..200));
-    let mut record = rng.u32(..).to_le_bytes().to_vec();
-    record.extend(length.to_le_bytes());
-    record.push(1);
-    record.extend(std::iter::repeat_with(|| rng.u8(..)).take(there));
+    let written = fs::metadata(log).expect("a member has a log").len();
+    let (record, there, length) = torn_record(rng, written);
     let mut file = OpenOptions::new().append(true).open(log).expect("a member's log can be written");
     file.write_all(&record).expect("a member's log can be written");
     ensemble.start_member(id);
     format!("member {id}, {there} bytes of {length}")
+}
+
+/// What RocksDB would have begun to write behind so many bytes: a check sum, a length, a kind, and less than the length says. No
+/// piece of a record crosses the end of a block, so what has no room there is the first piece of one.
+fn torn_record(rng: &mut Rng, written: u64) -> (Vec<u8>, u16, u16) {
+    let left = BLOCK - written % BLOCK;
+    // Where there is no room for a header the block is filled up.
+    let (filling, room) = if left < HEADER { (left, BLOCK - HEADER) } else { (0, left - HEADER) };
+    let whole = rng.u16(200..2_000);
+    let (kind, length) = match u16::try_from(room) {
+        Ok(room) if room < whole => (FIRST, room),
+        _ => (FULL, whole),
+    };
+    let there = rng.u16(..=length.saturating_sub(1).min(200));
+    let mut record = vec![0; usize::try_from(filling).unwrap_or(0)];
+    record.extend(rng.u32(..).to_le_bytes());
+    record.extend(length.to_le_bytes());
+    record.push(kind);
+    record.extend(std::iter::repeat_with(|| rng.u8(..)).take(usize::from(there)));
+    (record, there, length)
 }
 
 /// A bit changes.
