@@ -14,7 +14,6 @@ use parking_lot::Mutex;
 use proto::{MemberId, limits};
 use rocksdb::DB;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::Instant;
 
 use super::disk::{Database, Entries, Found, Sizes};
 use super::tail::{Tail, Ticket};
@@ -46,7 +45,6 @@ impl Log {
         let sync_time = database.sync_time(member)?;
         let in_use = database.watch();
         let (store, jobs) = LogStore::new(found, Arc::new(database.clone()));
-        store.known.lock().vote_took = sync_time;
         let thread = thread::start(database, jobs, store.newest.clone())
             .map_err(|error| Fault::Other(format!("start the log thread: {error}")))?;
         Ok(Self { store, in_use, thread, sync_time })
@@ -118,8 +116,6 @@ struct Known {
     forgetful: bool,
     /// Whether it had heard enough of the others to follow a leader when this life began.
     heard: bool,
-    /// How long the last vote took to be safe.
-    vote_took: Duration,
     asked: Ticket,
 }
 
@@ -153,9 +149,7 @@ impl LogStore {
             grown: Notify::new(),
             meter: OnceLock::new(),
         });
-        let vote_took = Duration::ZERO;
-        let known = Known { vote, committed, new, forgetful, heard, vote_took, asked: 0 };
-        let known = Arc::new(Mutex::new(known));
+        let known = Arc::new(Mutex::new(Known { vote, committed, new, forgetful, heard, asked: 0 }));
         (Self { entries, newest, known, belonging, jobs }, receiver)
     }
 
@@ -206,11 +200,6 @@ impl LogStore {
     pub(crate) fn is_forgetful(&self) -> bool {
         let known = self.known.lock();
         known.new && known.forgetful
-    }
-
-    /// How long a vote takes to be safe: the last one, or before that what the disk seemed to need when the log was opened.
-    pub(crate) fn vote_took(&self) -> Duration {
-        self.known.lock().vote_took
     }
 
     /// Where it begins, for those who may be there longer than it.
@@ -359,13 +348,10 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
-        let begun = Instant::now();
         let (saved, receiver) = oneshot::channel();
         self.ask(Job::Vote { vote: *vote, saved }).await?;
         receiver.await.map_err(|_| io::Error::other("the log thread has stopped"))??;
-        let mut known = self.known.lock();
-        known.vote = Some(*vote);
-        known.vote_took = begun.elapsed();
+        self.known.lock().vote = Some(*vote);
         Ok(())
     }
 

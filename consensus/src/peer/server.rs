@@ -2,7 +2,6 @@
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::stream::{BoxStream, StreamExt};
 use openraft::ReadPolicy;
@@ -37,10 +36,6 @@ use crate::state::Store;
 use crate::tasks::Tasks;
 use crate::types::TypeConfig;
 use crate::{Fault, runtime, wire};
-
-/// How long a vote takes on a disk that others do not wait for: a third of what they wait at least, by default, because a
-/// vote may have to wait behind another one.
-const SLOW_VOTE: Duration = Duration::from_millis(40);
 
 /// What a member answers with.
 pub(crate) struct Answering {
@@ -140,18 +135,6 @@ impl Answers {
         }
         Err(Status::failed_precondition("has yet to hear of the others, because its log is new"))
     }
-
-    /// Whether who asks if this member would vote is given its vote at once, so that it is safe by the time that he asks for
-    /// it. A candidate waits no longer than suits his own disk, and then asks in the next term: what a slower disk has by then
-    /// made safe is of no use to him, and nobody would ever lead. The question before is of one term however often it is
-    /// asked. A vote more than was asked for harms nobody.
-    fn prepares_votes(&self) -> bool {
-        #[cfg(any(test, simulation))]
-        if runtime::bugs::is_in(runtime::bugs::Bug::VotesUnprepared) {
-            return false;
-        }
-        self.log.vote_took() >= SLOW_VOTE
-    }
 }
 
 #[tonic::async_trait]
@@ -223,10 +206,7 @@ impl RaftService for Answers {
     ) -> Result<Response<peer::VoteReply>, Status> {
         let request = message::read_vote_request(request.into_inner())?;
         self.check_franchise(&request)?;
-        let mut response = self.raft.pre_vote(request.clone()).await.map_err(stopped)?;
-        if response.vote_granted && self.prepares_votes() {
-            response = self.raft.vote(request).await.map_err(stopped)?;
-        }
+        let response = self.raft.pre_vote(request).await.map_err(stopped)?;
         Ok(Response::new(message::vote_reply(&response)))
     }
 

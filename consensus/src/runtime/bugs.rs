@@ -17,8 +17,6 @@ pub(crate) enum Bug {
     FailedWriteAcknowledged,
     /// A vote is told before it is safe.
     VoteNotFlushed,
-    /// A member on a slow disk begins to make a vote safe when it is asked for it, and not before.
-    VotesUnprepared,
     /// That the end of the log was cut off is never made safe.
     TruncationNotFlushed,
     /// A member with an empty disk votes.

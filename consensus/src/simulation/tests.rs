@@ -5,7 +5,6 @@ mod newcomers;
 mod restarting;
 mod scene;
 mod sending;
-mod voting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -74,8 +73,8 @@ fn the_same_seed_is_the_same_run() {
 /// A simulation that finds nothing has shown nothing: each of these is found within so many seeds.
 #[test]
 fn bugs_put_in_on_purpose_are_found() {
-    // Found in scenes of their own are a member that was emptied and stands, or acknowledges unasked (`newcomers`), one that
-    // prepares no votes (`voting`), and a leader that has not settled before it changes the members (`changing`).
+    // Found in scenes of their own are a member that was emptied and stands, or acknowledges unasked (`newcomers`), and a
+    // leader that has not settled before it changes the members (`changing`).
     // The others of `Bug` are not found yet, nor were they looked for long (up to eighty seeds): a reversion that is
     // forbidden, a truncation that is not flushed, a hole that is acknowledged, an expiry that is not fenced.
     let bugs = [
