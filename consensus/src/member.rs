@@ -358,24 +358,31 @@ fn open(config: &Config) -> Result<(Ground, Duration), Fault> {
     let log_dir = config.log_dir.join("log");
     make(&log_dir)?;
     make(&config.data_dir)?;
-    let log = Log::open(&log_dir, config.member, config.sync_delay, config.retention.bytes_max)?;
-    let opened =
-        Store::open(&config.data_dir.join("state")).and_then(|(store, machine, progress)| {
-            match agree(log.store().belonging(), &machine) {
-                Ok(()) => Ok((store, machine, progress)),
-                Err(fault) => {
-                    store.close();
-                    Err(fault)
-                }
-            }
-        });
-    let (store, machine, progress) = match opened {
-        Ok(found) => found,
-        Err(fault) => {
+    let state_dir = config.data_dir.join("state");
+    // Each of them reads all that it has, and neither needs the other for that.
+    let (log, state) = std::thread::scope(|scope| {
+        let state = scope.spawn(|| Store::open(&state_dir));
+        let log = Log::open(&log_dir, config.member, config.sync_delay, config.retention.bytes_max);
+        (log, state.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let (log, (store, machine, progress)) = match (log, state) {
+        (Ok(log), Ok(state)) => (log, state),
+        (Ok(log), Err(fault)) => {
             log.close();
             return Err(fault);
         }
+        (Err(fault), state) => {
+            if let Ok((store, ..)) = state {
+                store.close();
+            }
+            return Err(fault);
+        }
     };
+    if let Err(fault) = agree(log.store().belonging(), &machine) {
+        store.close();
+        log.close();
+        return Err(fault);
+    }
     let (log_store, closing, sync_time) = (log.store(), store.clone(), log.sync_time());
     let close = async {
         let closed = runtime::blocking(move || {

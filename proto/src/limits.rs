@@ -181,7 +181,7 @@ pub const PEER_MESSAGE_BYTES_MAX: usize = 64 << 20;
 pub const COMPLAINTS_ABOUT_MAX: usize = 64;
 
 /// Bytes of newest log entries kept in memory. Older ones are read from disk.
-pub const LOG_CACHE_BYTES_MAX: usize = 64 << 20;
+pub const LOG_CACHE_BYTES_MAX: usize = 16 << 20;
 
 /// Bytes of a database's files that are written before the system is asked to begin bringing them to the disk. A sync of the
 /// log waits for what else is to be brought there, so that what is flushed in one go would hold it up.

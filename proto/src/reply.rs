@@ -1,5 +1,7 @@
 //! Every answer that a client may get to a request.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::{Acl, Code, Id, OpCode, Stat, Text, ZnodePath};
@@ -22,7 +24,7 @@ pub enum Reply {
     /// A Stat alone.
     Stat(Stat),
     /// Data, which may be null, and the Stat.
-    Data(Option<Bytes>, Stat),
+    Data(Option<Arc<[u8]>>, Stat),
     /// Whole paths of children; on the wire only their last components stand.
     Children(Vec<ZnodePath>),
     /// Whole paths of children, and the parent's Stat.
@@ -64,7 +66,7 @@ impl Reply {
     pub fn reckoned_bytes(&self) -> usize {
         ANSWER_BYTES
             + match self {
-                Self::Data(data, _) => data.as_ref().map_or(0, Bytes::len),
+                Self::Data(data, _) => data.as_ref().map_or(0, |data| data.len()),
                 Self::Children(names) | Self::ChildrenStat(names, _) | Self::Ephemerals(names) => {
                     names.iter().map(|path| path.len() + NAME_BYTES).sum()
                 }

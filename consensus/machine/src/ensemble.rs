@@ -4,7 +4,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use proto::server_line::ServerLine;
 use proto::{Attachment, Reply, Seq, SessionId, Text, ZnodePath, Zxid};
 
@@ -133,7 +132,7 @@ pub(crate) fn write(tree: &mut Tree, lines: &[Text], zxid: Zxid, time: Millis) -
         text.push('\n');
     }
     text.push_str(&format!("{VERSION}{:x}", zxid.get()));
-    tree.set_config(Bytes::from(text), zxid, time);
+    tree.set_config(text.into_bytes().into(), zxid, time);
     let acl = tree.get(CONFIG).expect("what is reserved is here").acl.clone();
     let path = ZnodePath::parse(CONFIG).expect("a reserved path is legal");
     Change { path, kind: ChangeKind::DataChanged, acl: acl.clone(), parent_acl: acl }

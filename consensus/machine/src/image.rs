@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use proto::{Acl, ClusterId, SessionId, Text, ZnodePath, Zxid};
@@ -88,7 +87,7 @@ pub struct WorldRecord {
 pub struct ZnodeRecord {
     pub path: ZnodePath,
     /// What it holds. Null and empty are different.
-    pub data: Option<Bytes>,
+    pub data: Option<Arc<[u8]>>,
     pub acl: Arc<[Acl]>,
     pub czxid: Zxid,
     pub mzxid: Zxid,
@@ -370,8 +369,7 @@ fn to_record(path: &ZnodePath, znode: &Znode) -> ZnodeRecord {
 
 fn from_record(tree: &mut Tree, record: ZnodeRecord) -> Znode {
     Znode {
-        // A record may share the buffer of a whole snapshot.
-        data: record.data.map(|data| Bytes::copy_from_slice(&data)),
+        data: record.data,
         acl: tree.intern(&record.acl),
         czxid: record.czxid,
         mzxid: record.mzxid,

@@ -140,7 +140,7 @@ impl Machine {
 
     /// Bytes of the data at a path, whoever may read it; zero if there is no znode.
     pub fn data_bytes_at(&self, path: &str) -> usize {
-        self.tree.get(path).and_then(|znode| znode.data.as_ref()).map_or(0, bytes::Bytes::len)
+        self.tree.get(path).map_or(0, znode::Znode::data_len)
     }
 
     /// What all sessions wait for and have taken away, in no particular order.

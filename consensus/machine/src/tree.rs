@@ -4,7 +4,6 @@ mod marked;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use foldhash::fast::RandomState;
 use hashbrown::hash_map::Entry;
 use hashbrown::{HashMap, HashSet};
@@ -54,7 +53,7 @@ pub(crate) struct ParentMark {
 /// What a znode forgets when its data is written.
 #[derive(Debug)]
 pub(crate) struct DataMark {
-    data: Option<Bytes>,
+    data: Option<Arc<[u8]>>,
     mzxid: Zxid,
     mtime: Millis,
     version: i32,
@@ -68,7 +67,7 @@ impl Tree {
         let readable = tree.intern(&[Acl { permissions: Permissions::READ, id: Id::anyone() }]);
         for path in RESERVED {
             let path = ZnodePath::parse(path).expect("a reserved path is legal");
-            let znode = Znode::new(Some(Bytes::new()), open.clone(), Kind::Persistent, Zxid::ZERO, 0);
+            let znode = Znode::new(Some([].into()), open.clone(), Kind::Persistent, Zxid::ZERO, 0);
             let znode = match path.as_str() {
                 CONFIG => Znode { acl: readable.clone(), aversion: -1, ..znode },
                 _ => znode,
@@ -198,7 +197,7 @@ impl Tree {
     pub(crate) fn set_data(
         &mut self,
         path: &ZnodePath,
-        data: Option<Bytes>,
+        data: Option<Arc<[u8]>>,
         zxid: Zxid,
         time: Millis,
     ) -> (DataMark, Stat) {
@@ -207,14 +206,14 @@ impl Tree {
     }
 
     /// Writes who the members are, which moves no version.
-    pub(crate) fn set_config(&mut self, data: Bytes, zxid: Zxid, time: Millis) {
+    pub(crate) fn set_config(&mut self, data: Arc<[u8]>, zxid: Zxid, time: Millis) {
         let path = ZnodePath::parse(CONFIG).expect("a reserved path is legal");
         self.put_data(&path, DataMark { data: Some(data), mzxid: zxid, mtime: time, version: -1 });
     }
 
     /// Writes the usage of a quota over the data of a znode that is there, and returns what it held: no version, no time
     /// and nobody who watches learns of it.
-    pub(crate) fn put_usage(&mut self, path: &ZnodePath, usage: Option<Bytes>) -> Option<Bytes> {
+    pub(crate) fn put_usage(&mut self, path: &ZnodePath, usage: Option<Arc<[u8]>>) -> Option<Arc<[u8]>> {
         let znode = self.expect(path);
         let (mzxid, mtime, version) = (znode.mzxid, znode.mtime, znode.version);
         self.put_data(path, DataMark { data: usage, mzxid, mtime, version }).0.data
@@ -387,7 +386,7 @@ impl Tree {
 
     fn put_data(&mut self, path: &ZnodePath, mark: DataMark) -> (DataMark, Stat) {
         self.touched.insert(path.clone());
-        let added = mark.data.as_ref().map_or(0, Bytes::len) as u64;
+        let added = mark.data.as_ref().map_or(0, |data| data.len()) as u64;
         let znode = self.expect(path);
         let removed = znode.data_len() as u64;
         let before = DataMark {

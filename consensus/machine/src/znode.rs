@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use proto::{Acl, SessionId, Stat, ZnodePath, Zxid};
 
 use crate::command::Millis;
@@ -44,8 +43,8 @@ pub(crate) struct Newest {
 /// One znode. Its path is the key under which the tree keeps it.
 #[derive(Clone, Debug)]
 pub(crate) struct Znode {
-    /// What it holds. Null and empty are different.
-    pub(crate) data: Option<Bytes>,
+    /// What it holds. Null and empty are different. Whoever reads it shares it.
+    pub(crate) data: Option<Arc<[u8]>>,
     /// Shared with all znodes that have the same list.
     pub(crate) acl: Arc<[Acl]>,
     pub(crate) czxid: Zxid,
@@ -66,7 +65,13 @@ pub(crate) struct Znode {
 
 impl Znode {
     /// A znode that a transaction creates.
-    pub(crate) fn new(data: Option<Bytes>, acl: Arc<[Acl]>, kind: Kind, zxid: Zxid, time: Millis) -> Self {
+    pub(crate) fn new(
+        data: Option<Arc<[u8]>>,
+        acl: Arc<[Acl]>,
+        kind: Kind,
+        zxid: Zxid,
+        time: Millis,
+    ) -> Self {
         Self {
             data,
             acl,
@@ -96,7 +101,7 @@ impl Znode {
 
     /// Bytes of data.
     pub(crate) fn data_len(&self) -> usize {
-        self.data.as_ref().map_or(0, Bytes::len)
+        self.data.as_ref().map_or(0, |data| data.len())
     }
 
     /// Whether it has had its time: a container that has lost its last child, or that has had none for longer than
@@ -164,6 +169,6 @@ mod tests {
 
     #[test]
     fn a_znode_stays_small() {
-        assert!(size_of::<Znode>() <= 136, "{} bytes", size_of::<Znode>());
+        assert!(size_of::<Znode>() <= 120, "{} bytes", size_of::<Znode>());
     }
 }

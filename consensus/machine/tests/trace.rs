@@ -50,6 +50,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use machine::{
@@ -571,7 +572,7 @@ fn describe(result: &Result<Reply, Code>, full: bool) -> String {
     let refusal = |code: &Code| format!("{code:?} ({})", code.to_wire());
     let stat = |stat: &Stat, short: String| if full { describe_stat(stat) } else { short };
     let version = |it: &Stat| stat(it, format!("version={}", it.version));
-    let data = |data: &Option<Bytes>| match data {
+    let data = |data: &Option<Arc<[u8]>>| match data {
         None => "null".to_owned(),
         Some(data) => format!("{:?}", String::from_utf8_lossy(data)),
     };

@@ -52,7 +52,7 @@ impl Sizes {
     /// For a log that is to have no more than `bytes_max` of entries. On disk are besides these up to three buffers that were
     /// not made files of, four files that are yet to be sorted in, and another four while they are.
     pub(super) fn of_a_log(bytes_max: u64) -> Self {
-        let buffer = usize::try_from(bytes_max / 32).unwrap_or(usize::MAX).clamp(1 << 20, 32 << 20);
+        let buffer = usize::try_from(bytes_max / 32).unwrap_or(usize::MAX).clamp(1 << 20, 16 << 20);
         Self { memory: LOG_CACHE_BYTES_MAX, buffer }
     }
 }

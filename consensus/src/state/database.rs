@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
 
 use bytes::Bytes;
 use machine::{Key, Machine, Record};
@@ -16,6 +17,10 @@ use rocksdb::{
 use super::{keys, record};
 use crate::types::{LogId, SnapshotMeta, StoredMembership};
 use crate::{Fault, wire};
+
+/// Records that are read together when a state is loaded, and how many times as many may wait to be built in.
+const PORTION_RECORDS: usize = 4_096;
+const PORTIONS_AHEAD_MAX: usize = 4;
 
 /// A database of state, closed when this is dropped.
 pub(crate) struct Database {
@@ -113,19 +118,15 @@ impl Database {
     pub(super) fn load(&self) -> Result<(Machine, Progress), Fault> {
         let snapshot = self.db().snapshot();
         let progress = progress_of(&snapshot)?;
-        let mut fault = None;
-        let records =
-            records_of(&snapshot).map_while(|item| match item.and_then(|(key, value)| parse(&key, value)) {
-                Ok(record) => Some(record),
-                Err(error) => {
-                    fault = Some(error);
-                    None
-                }
-            });
-        let restored = Machine::restore(records.flatten());
-        if let Some(fault) = fault {
-            return Err(fault);
-        }
+        // To read records takes about as long as to make a world of them, so each is done by a thread of its own.
+        let (portions, coming) = std::sync::mpsc::sync_channel(PORTIONS_AHEAD_MAX);
+        let snapshot = &snapshot;
+        let (read, restored) = std::thread::scope(|scope| {
+            let reading = scope.spawn(move || read_portions(snapshot, &portions));
+            let restored = Machine::restore(coming.into_iter().flatten());
+            (reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), restored)
+        });
+        read?;
         let machine = restored.map_err(|error| {
             Fault::Damaged(format!("the state in {} is no whole world: {error}. {CURE}", self.dir.display()))
         })?;
@@ -234,7 +235,7 @@ fn options(create: bool) -> Options {
     let mut options = Options::default();
     options.create_if_missing(create);
     options.set_paranoid_checks(true);
-    options.set_write_buffer_size(64 << 20);
+    options.set_write_buffer_size(16 << 20);
     options.set_max_write_buffer_number(4);
     options.set_max_background_jobs(2);
     options.set_bytes_per_sync(DIRTY_BYTES_MAX);
@@ -286,6 +287,27 @@ fn records_of(
     snapshot
         .iterator_opt(IteratorMode::Start, options)
         .map(|item| item.map(|(key, value)| (key, Bytes::from(value))).map_err(|error| unreadable(&error)))
+}
+
+/// Reads the records of the world, in portions, until nobody takes them any more.
+fn read_portions(
+    snapshot: &SnapshotWithThreadMode<'_, DB>,
+    portions: &SyncSender<Vec<Record>>,
+) -> Result<(), Fault> {
+    let mut portion = Vec::with_capacity(PORTION_RECORDS);
+    for item in records_of(snapshot) {
+        let (key, value) = item?;
+        portion.extend(parse(&key, value)?);
+        if portion.len() == PORTION_RECORDS {
+            let full = std::mem::replace(&mut portion, Vec::with_capacity(PORTION_RECORDS));
+            if portions.send(full).is_err() {
+                return Ok(());
+            }
+        }
+    }
+    // Who takes them no more has found that they are no world.
+    portions.send(portion).ok();
+    Ok(())
 }
 
 /// `None` for what is not about the world itself.

@@ -38,7 +38,7 @@ pub(super) fn encode(record: &Record) -> Vec<u8> {
         Record::Znode(znode) => {
             let open = is_open(&znode.acl);
             image::Znode {
-                data: znode.data.clone(),
+                data: znode.data.as_deref().map(Bytes::copy_from_slice),
                 open,
                 acl: if open { Vec::new() } else { znode.acl.iter().map(encode_acl).collect() },
                 czxid: znode.czxid.get(),
@@ -73,7 +73,7 @@ pub(super) fn encode(record: &Record) -> Vec<u8> {
     }
 }
 
-/// The record that lies under `key`. Data shares the bytes that it is read from.
+/// The record that lies under `key`.
 ///
 /// # Errors
 /// In words, if the bytes are none that `encode` makes.
@@ -114,7 +114,7 @@ pub(super) fn decode(key: Key, bytes: Bytes) -> Result<Record, String> {
             };
             Record::Znode(ZnodeRecord {
                 path,
-                data: znode.data,
+                data: znode.data.map(|data| Arc::from(&*data)),
                 acl,
                 czxid: Zxid::new(znode.czxid),
                 mzxid: Zxid::new(znode.mzxid),
@@ -300,10 +300,10 @@ mod tests {
                     PastChange { path, kind: ChangeKind::Deleted, acls: None },
                 ],
             }),
-            Record::Znode(ZnodeRecord { data: Some(Bytes::new()), ..znode.clone() }),
+            Record::Znode(ZnodeRecord { data: Some([].into()), ..znode.clone() }),
             Record::Znode(ZnodeRecord { acl: [].into(), ..znode.clone() }),
             Record::Znode(ZnodeRecord {
-                data: Some(Bytes::from_static(b"data")),
+                data: Some((*b"data").into()),
                 acl: [Acl::open(), read_only].into(),
                 kind: Kind::Ephemeral(SessionId::from_wire(0)),
                 ..znode.clone()

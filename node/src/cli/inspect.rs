@@ -194,7 +194,7 @@ fn say_record(record: &Record, as_json: bool) {
             znode.path.to_string(),
             format!(
                 "{} bytes, version {}, czxid {}, mzxid {}, pzxid {}{}",
-                znode.data.as_ref().map_or(0, bytes::Bytes::len),
+                znode.data.as_ref().map_or(0, |data| data.len()),
                 znode.version,
                 znode.czxid,
                 znode.mzxid,

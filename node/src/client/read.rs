@@ -347,7 +347,7 @@ fn measure(read: &Read, reply: &Reply, traffic: &mut Traffic) {
         }
     };
     let bytes = match reply {
-        Reply::Data(data, _) => data.as_ref().map_or(0, bytes::Bytes::len),
+        Reply::Data(data, _) => data.as_ref().map_or(0, |data| data.len()),
         // All of them begin with the path of their parent, and a slash.
         Reply::Children(children) | Reply::ChildrenStat(children, _) => {
             let parent = if path.len() == 1 { 1 } else { path.len() + 1 };

@@ -28,7 +28,7 @@ pub(super) fn create(txn: &mut Txn<'_>, request: &Create) -> Result<Reply, Code>
     if parent.kind.owner().is_some() {
         return Err(Code::NoChildrenForEphemerals);
     }
-    let weight = Weight::of(request.data.as_ref());
+    let weight = Weight::of(request.data.as_deref());
     quota::admit(txn, &path, weight)?;
 
     let kind = match mode.stay {

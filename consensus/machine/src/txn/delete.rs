@@ -51,7 +51,7 @@ pub(crate) fn delete_due(txn: &mut Txn<'_>, path: &str, never_used_ms: Millis) -
 
 fn remove(txn: &mut Txn<'_>, path: ZnodePath) {
     let (znode, mark) = txn.tree.delete(&path, txn.zxid);
-    let (acl, weight) = (znode.acl.clone(), Weight::of(znode.data.as_ref()));
+    let (acl, weight) = (znode.acl.clone(), Weight::of(znode.data.as_deref()));
     txn.remember(|| Undo::Delete { path: path.clone(), znode, parent: mark });
     quota::deleted(txn, &path, weight);
     txn.report(ChangeKind::Deleted, path, acl);

@@ -111,6 +111,6 @@ impl<'a> Txn<'a> {
 }
 
 /// A copy that does not keep the client's request, or a whole batch of the log, in memory.
-fn detached(data: Option<&Bytes>) -> Option<Bytes> {
-    data.map(|data| Bytes::copy_from_slice(data))
+fn detached(data: Option<&Bytes>) -> Option<Arc<[u8]>> {
+    data.map(|data| Arc::from(&**data))
 }

@@ -3,7 +3,6 @@
 //! The usage of a quota is the text of a znode, which clients read and may write: it is changed along with what it
 //! counts, in the same transaction, without a version, a time, or an event.
 
-use bytes::Bytes;
 use proto::{Code, ZnodePath, path};
 
 use super::Txn;
@@ -22,12 +21,12 @@ pub(super) struct Weight {
 
 impl Weight {
     /// Of one znode with this data.
-    pub(super) fn of(data: Option<&Bytes>) -> Self {
+    pub(super) fn of(data: Option<&[u8]>) -> Self {
         Self { count: 1, bytes: len(data) }
     }
 
     /// Of a znode whose data is replaced.
-    pub(super) fn between(before: Option<&Bytes>, after: Option<&Bytes>) -> Self {
+    pub(super) fn between(before: Option<&[u8]>, after: Option<&[u8]>) -> Self {
         Self { count: 0, bytes: len(after) - len(before) }
     }
 
@@ -37,8 +36,8 @@ impl Weight {
     }
 }
 
-fn len(data: Option<&Bytes>) -> i64 {
-    data.map_or(0, Bytes::len) as i64
+fn len(data: Option<&[u8]>) -> i64 {
+    data.map_or(0, <[u8]>::len) as i64
 }
 
 /// Refuses what would go beyond a hard limit of the nearest quota, if quotas are enforced; beyond a soft one it is only
@@ -121,6 +120,6 @@ fn recount(txn: &mut Txn<'_>, of: &str) {
 }
 
 fn put(txn: &mut Txn<'_>, stats: ZnodePath, usage: &Track) {
-    let before = txn.tree.put_usage(&stats, Some(usage.to_text().into()));
+    let before = txn.tree.put_usage(&stats, Some(usage.to_text().into_bytes().into()));
     txn.remember(|| Undo::Usage { path: stats, before });
 }

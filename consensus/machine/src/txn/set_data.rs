@@ -17,7 +17,7 @@ pub(super) fn set_data(
 ) -> Result<Reply, Code> {
     let (path, znode) = txn.find(path)?;
     acl::require(&znode.acl, txn.who, Permissions::WRITE)?;
-    let weight = Weight::between(znode.data.as_ref(), data);
+    let weight = Weight::between(znode.data.as_deref(), data.map(|data| &**data));
     let (path, acl, before) = (path.clone(), znode.acl.clone(), znode.version);
     quota::admit(txn, &path, weight)?;
     if !version.expects(before) {

@@ -3,7 +3,8 @@
 //! The tree is changed in place, and each change says how to take it back: so there is never a second copy of
 //! anything, and an ordinary transaction pays nothing.
 
-use bytes::Bytes;
+use std::sync::Arc;
+
 use proto::ZnodePath;
 
 use crate::tree::{DataMark, ParentMark, Tree};
@@ -14,7 +15,7 @@ pub(super) enum Undo {
     Create { path: ZnodePath, parent: ParentMark },
     Delete { path: ZnodePath, znode: Box<Znode>, parent: ParentMark },
     SetData { path: ZnodePath, before: DataMark },
-    Usage { path: ZnodePath, before: Option<Bytes> },
+    Usage { path: ZnodePath, before: Option<Arc<[u8]>> },
 }
 
 /// Takes changes back, the last one first.
