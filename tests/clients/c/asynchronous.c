@@ -83,11 +83,12 @@ void asynchronous_calls(void) {
     ASK(zoo_aget_acl, "get_acl /a again", "/a", of_acl);
     // ZooKeeper judges what is asked right behind a set_acl by the ACL of before, until that is applied.
     until("the new ACL was in force", all_answered, &asked);
+    // The client itself refuses this, and says so at once: nothing else may be under way that says something, too.
+    ASK(zoo_acreate, "create without a slash", "a", "1", 1, open, ZOO_PERSISTENT, of_string);
     ASK(zoo_aset, "set /a, forbidden", "/a", "3", 1, -1, of_stat);
     ASK(zoo_async, "sync /a", "/a", of_string);
     ASK(zoo_adelete, "delete /a", "/a", -1, answer);
     ASK(zoo_adelete, "delete /a/s-0000000000", "/a/s-0000000000", -1, answer);
-    ASK(zoo_acreate, "create without a slash", "a", "1", 1, open, ZOO_PERSISTENT, of_string);
 
     zoo_op_t operations[3];
     zoo_op_result_t results[3] = {0};
