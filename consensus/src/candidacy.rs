@@ -28,12 +28,14 @@ pub(crate) struct Candidacy(Arc<Mutex<Reasons>>);
 struct Reasons {
     /// Whether others have a leader and do not know this member.
     outside: bool,
+    /// Whether the last vote may still bring a leader.
+    waiting: bool,
     fitness: Fitness,
 }
 
 impl Reasons {
     fn may_stand(self) -> bool {
-        !self.outside && self.fitness != Fitness::Unfit
+        !self.outside && !self.waiting && self.fitness != Fitness::Unfit
     }
 }
 
@@ -42,7 +44,7 @@ impl Candidacy {
     pub(crate) fn new(fitness: Fitness) -> Self {
         #[cfg(any(test, simulation))]
         let fitness = if is_in(Bug::EmptiedStands) { Fitness::Fit } else { fitness };
-        Self(Arc::new(Mutex::new(Reasons { outside: false, fitness })))
+        Self(Arc::new(Mutex::new(Reasons { outside: false, waiting: false, fitness })))
     }
 
     /// Whether it may stand at all.
@@ -61,6 +63,13 @@ impl Candidacy {
     pub(crate) fn set_outside(&self, raft: &Raft, outside: bool) {
         let mut reasons = self.0.lock();
         reasons.outside = outside;
+        raft.runtime_config().elect(reasons.may_stand());
+    }
+
+    /// Notes whether the votes that were asked for last may still bring a leader.
+    pub(crate) fn set_waiting(&self, raft: &Raft, waiting: bool) {
+        let mut reasons = self.0.lock();
+        reasons.waiting = waiting;
         raft.runtime_config().elect(reasons.may_stand());
     }
 

@@ -24,7 +24,7 @@ use crate::franchise::Franchise;
 use crate::leader::{self, Asked, Expiry, Metered, Reaper, Reconfigurer, Sequencer};
 use crate::log::{Log, LogStore};
 use crate::newcomers::Newcomers;
-use crate::peer::{self, Answering, Network, Peers, Tcp};
+use crate::peer::{self, Answering, Network, Patience, Peers, Tcp};
 use crate::propose::{self, Pending};
 use crate::purge::Purger;
 use crate::recollection::Recollection;
@@ -163,6 +163,7 @@ async fn begin(
     let belonging = log.belonging().clone();
     // What a candidate is still to be told it hears within one election, whoever gave his vote and is gone.
     let franchise = Franchise::new(&log, candidacy.clone(), 2 * config.timing.election_max);
+    let patience = Patience::new(config.timing.election_min);
     let newcomers = Newcomers::default();
     let recovery = Recovery::new(log.last());
 
@@ -176,7 +177,8 @@ async fn begin(
     let configured = config.members.iter().chain(&config.observers);
     let directory = Directory::new(configured.map(|(id, address)| (*id, address.clone())).collect());
     directory.learn(progress.membership.membership());
-    let peers = Peers::new(network.clone(), member, &log, directory.clone(), candidacy.clone());
+    let peers =
+        Peers::new(network.clone(), member, &log, directory.clone(), candidacy.clone(), patience.clone());
     let kept = store.clone();
     let digests = Digests::new(log.last().map_or(0, |last| last.index()));
     let applier = Applier::new(replica.clone(), store.clone(), progress, digests.clone());
@@ -185,6 +187,7 @@ async fn begin(
         .await
         .map_err(|error| Fault::Other(format!("the log and the state do not fit each other: {error}")))?;
 
+    tasks.spawn("await the votes", patience.clone().keep(raft.clone(), candidacy.clone()));
     tasks.spawn("earn the vote", franchise.clone().earn(raft.clone()));
     let trimmer = Trimmer {
         raft: raft.clone(),
@@ -284,6 +287,7 @@ async fn begin(
         log: log.clone(),
         franchise,
         candidacy,
+        patience,
         newcomers,
         store,
         sequencer,

@@ -17,6 +17,7 @@ pub(crate) mod dice;
 #[cfg(any(test, simulation))]
 pub(crate) mod life;
 pub(crate) mod own;
+mod raft;
 #[cfg(any(test, simulation))]
 pub mod watch;
 #[cfg(any(test, simulation))]
@@ -24,11 +25,7 @@ pub(crate) mod witness;
 #[cfg(not(any(test, simulation)))]
 pub use tokio::sync::watch;
 
-/// What Raft runs on.
-#[cfg(not(any(test, simulation)))]
-pub(crate) type Runtime = openraft_rt_tokio::TokioRuntime;
-#[cfg(any(test, simulation))]
-pub(crate) type Runtime = life::Runtime;
+pub(crate) use raft::Runtime;
 
 /// Starts a task on the current runtime.
 pub(crate) fn spawn<F>(task: F) -> JoinHandle<F::Output>

@@ -161,6 +161,10 @@ pub const RECALL_WAIT_MAX: Duration = Duration::from_millis(300);
 /// not: whoever proposed it has gone without an answer.
 pub const DRAIN_WAIT_MAX: Duration = Duration::from_secs(2);
 
+/// How long a vote of another member is waited for at most, however slow it says that its disk is. Where the only vote that is left
+/// comes from a disk that takes more than a fifth of it for a sync, nobody may be elected.
+pub const VOTE_WAIT_MAX: Duration = Duration::from_secs(3);
+
 /// Barriers that wait for the next round of questions to the leader. At the bound the next one waits for room.
 pub const BARRIERS_WAITING_MAX: usize = 16_384;
 

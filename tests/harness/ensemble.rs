@@ -223,6 +223,17 @@ impl Ensemble {
             .map_or_else(|_| String::new(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
+    /// Adds a line to a member's `zoo.cfg`, of which it hears when it is started again.
+    ///
+    /// # Panics
+    /// If the file cannot be read or written.
+    #[track_caller]
+    pub fn configure(&self, id: usize, line: &str) {
+        let path = self.members[id - 1].directory.join("zoo.cfg");
+        let text = std::fs::read_to_string(&path).expect("a member has a zoo.cfg");
+        std::fs::write(&path, format!("{}\n{line}\n", text.trim_end())).expect("it can be written");
+    }
+
     /// Starts a member that does not run. Does not wait for it.
     ///
     /// # Panics

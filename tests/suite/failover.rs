@@ -264,6 +264,29 @@ fn members_with_slow_disks_elect_a_leader_and_another_when_it_dies() {
 }
 
 #[test]
+fn the_vote_of_a_member_with_a_slow_disk_is_waited_for() {
+    if Server::under_test().is_apache() {
+        return; // It cannot be told to be slow.
+    }
+    let mut ensemble = Ensemble::three();
+    let slow = ensemble.follower();
+    ensemble.stop(slow);
+    // Longer than a member with a quick disk waits for its own vote.
+    ensemble.configure(slow, "corral.syncDelayMs=200");
+    ensemble.start_member(slow);
+    ensemble.wait_until_serving();
+    let leader = ensemble.wait_for_leader();
+    let load = Load::start(&ensemble.addresses(), SESSIONS);
+    load.progress(SOME / 10);
+    let gone = if leader == slow { ensemble.follower() } else { leader };
+    ensemble.kill9(gone);
+    load.progress(SOME / 10);
+    ensemble.start_member(gone);
+    ensemble.wait_until_serving();
+    check(&ensemble, &load, "an election that one with a slow disk had to decide");
+}
+
+#[test]
 fn two_of_three_are_enough_and_one_is_not() {
     let mut ensemble = Ensemble::three();
     let leader = ensemble.wait_for_leader();

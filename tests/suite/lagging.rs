@@ -146,9 +146,7 @@ fn a_member_whose_disk_is_always_slower_than_the_load_does_not_fill_the_disks_of
     let leader = ensemble.wait_for_leader();
     let slow = ensemble.follower();
     ensemble.stop(slow);
-    let zoo_cfg = ensemble.directory(slow).join("zoo.cfg");
-    let text = fs::read_to_string(&zoo_cfg).unwrap();
-    fs::write(&zoo_cfg, text + "corral.syncDelayMs=2000\n").unwrap();
+    ensemble.configure(slow, "corral.syncDelayMs=2000");
     ensemble.start_member(slow);
     ensemble.wait_until_serving();
     assert_eq!(ensemble.wait_for_leader(), leader);

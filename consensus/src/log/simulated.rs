@@ -107,6 +107,12 @@ impl Platter {
         self.0.lock().pace = pace;
     }
 
+    /// How long a write takes in the middle, as a member finds out when it starts.
+    pub(crate) fn sync_time(&self) -> Duration {
+        let pace = self.0.lock().pace.clone();
+        Duration::from_millis(pace.start.midpoint(pace.end))
+    }
+
     /// The power fails: of what is not safe some is there, and nothing behind what is not.
     pub(crate) fn crash(&self, dice: &Dice) {
         let mut surface = self.0.lock();

@@ -18,7 +18,7 @@ use openraft::{BasicNode, StorageError};
 use proto::MemberId;
 use proto::peer::raft_client::RaftClient;
 use proto::peer::{SnapshotPart, SnapshotTail, snapshot_part};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request, Response, Status};
 use tracing::warn;
 
 use crate::peer::dial::{Line, Peers};
@@ -79,6 +79,17 @@ impl Peer {
             return Ok(());
         }
         Err(unreachable("asks for no votes, because the log is new".to_owned()))
+    }
+
+    /// Notes also how long that member needs.
+    fn read_vote_reply(
+        &self,
+        reply: Result<proto::peer::VoteReply, Status>,
+    ) -> Result<VoteResponse<TypeConfig>, RpcError> {
+        let (response, needs) =
+            reply.and_then(message::read_vote_reply).map_err(|status| self.failed(&status))?;
+        self.peers.patience().learn(self.target, needs);
+        Ok(response)
     }
 
     fn nowhere(&self) -> RpcError {
@@ -218,9 +229,10 @@ impl RaftNetworkV2<TypeConfig> for Peer {
     ) -> Result<AppendEntriesResponse<TypeConfig>, RpcError> {
         let last = message::last(&rpc);
         let request = message::append(rpc, self.peers.belonging().claimed());
-        let reply = self.quick()?.heartbeat(timed(request, &option)).await;
+        let mut client = self.quick()?;
+        let reply = within(option.hard_ttl(), client.heartbeat(timed(request, &option))).await;
         reply
-            .and_then(|reply| message::read_heartbeat_reply(reply.into_inner(), last))
+            .and_then(|reply| message::read_heartbeat_reply(reply, last))
             .map_err(|status| self.failed(&status))
     }
 
@@ -263,10 +275,10 @@ impl RaftNetworkV2<TypeConfig> for Peer {
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RpcError> {
         self.check_candidacy(&rpc)?;
-        let reply = self.quick()?.vote(timed(message::vote_request(&rpc), &option)).await;
-        reply
-            .and_then(|reply| message::read_vote_reply(reply.into_inner()))
-            .map_err(|status| self.failed(&status))
+        let limit = self.peers.patience().get().max(option.hard_ttl());
+        let mut client = self.quick()?;
+        let reply = within(limit, client.vote(limited(message::vote_request(&rpc), limit))).await;
+        self.read_vote_reply(reply)
     }
 
     /// A member that cannot be asked grants nothing: what openraft does if this is left out would let a member that
@@ -277,10 +289,9 @@ impl RaftNetworkV2<TypeConfig> for Peer {
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RpcError> {
         self.check_candidacy(&rpc)?;
-        let reply = self.quick()?.pre_vote(timed(message::vote_request(&rpc), &option)).await;
-        reply
-            .and_then(|reply| message::read_vote_reply(reply.into_inner()))
-            .map_err(|status| self.failed(&status))
+        let mut client = self.quick()?;
+        let call = client.pre_vote(timed(message::vote_request(&rpc), &option));
+        self.read_vote_reply(within(option.hard_ttl(), call).await)
     }
 
     async fn full_snapshot(
@@ -313,10 +324,10 @@ impl RaftNetworkV2<TypeConfig> for Peer {
         request: TransferLeaderRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<TransferLeaderResponse<TypeConfig>, RpcError> {
-        let reply = self.quick()?.transfer_leader(timed(message::transfer(&request), &option)).await;
-        reply
-            .and_then(|reply| message::read_transfer_reply(reply.into_inner()))
-            .map_err(|status| self.failed(&status))
+        let mut client = self.quick()?;
+        let call = client.transfer_leader(timed(message::transfer(&request), &option));
+        let reply = within(option.hard_ttl(), call).await;
+        reply.and_then(message::read_transfer_reply).map_err(|status| self.failed(&status))
     }
 
     fn backoff(&self) -> Option<Backoff> {
@@ -329,9 +340,25 @@ fn boxed(error: &std::io::Error) -> openraft::impls::BoxedErrorSource {
 }
 
 fn timed<T>(message: T, option: &RPCOption) -> Request<T> {
+    limited(message, option.soft_ttl())
+}
+
+/// A question that is not worth an answer after this time.
+fn limited<T>(message: T, limit: Duration) -> Request<T> {
     let mut request = Request::new(message);
-    request.set_timeout(option.soft_ttl());
+    request.set_timeout(limit);
     request
+}
+
+/// Gives up a call after this time: Raft leaves that to us (`runtime::Runtime`).
+async fn within<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, Status> {
+    match tokio::time::timeout(limit, call).await {
+        Ok(reply) => reply.map(Response::into_inner),
+        Err(_) => Err(Status::deadline_exceeded(format!("no answer within {limit:?}"))),
+    }
 }
 
 /// Whatever goes wrong between two members counts as "cannot be reached": after any other error openraft calls again

@@ -20,6 +20,7 @@ use crate::peer::complaint::Complaints;
 use crate::peer::hold::Holds;
 use crate::peer::introduction::Introduction;
 use crate::peer::network::{Network, Wire};
+use crate::peer::patience::Patience;
 use crate::runtime::watch;
 
 /// A connection with an introduction on each call.
@@ -39,6 +40,7 @@ struct Shared {
     front: Front,
     directory: Directory,
     candidacy: Candidacy,
+    patience: Patience,
     /// The connections to each, with where it was when they were made.
     lines: Mutex<HashMap<MemberId, (String, Lines)>>,
     complaints: Complaints,
@@ -67,6 +69,7 @@ impl Peers {
         log: &LogStore,
         directory: Directory,
         candidacy: Candidacy,
+        patience: Patience,
     ) -> Self {
         let (lines, complaints, holds) = Default::default();
         let floor = watch::Sender::new(0);
@@ -78,6 +81,7 @@ impl Peers {
             front,
             directory,
             candidacy,
+            patience,
             lines,
             complaints,
             floor,
@@ -89,6 +93,11 @@ impl Peers {
     /// Whether they may be asked for votes.
     pub(super) fn candidacy(&self) -> &Candidacy {
         &self.shared.candidacy
+    }
+
+    /// How long their votes are waited for.
+    pub(super) fn patience(&self) -> &Patience {
+        &self.shared.patience
     }
 
     /// Where the others are.

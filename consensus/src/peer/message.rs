@@ -3,6 +3,8 @@
 //! What comes in was written by a peer of a release that may not be ours: whatever is missing is an error, which ends
 //! the call it came by.
 
+use std::time::Duration;
+
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendError, StreamAppendResult,
     TransferLeaderError, TransferLeaderRequest, VoteRequest, VoteResponse,
@@ -144,16 +146,22 @@ pub(super) fn read_vote_request(request: peer::VoteRequest) -> Result<VoteReques
     Ok(read)
 }
 
-pub(super) fn vote_reply(response: &VoteResponse<TypeConfig>) -> peer::VoteReply {
+/// The answer of a member that needs so long for a vote.
+pub(super) fn vote_reply(response: &VoteResponse<TypeConfig>, needs: Duration) -> peer::VoteReply {
     peer::VoteReply {
         vote: Some(wire::vote(&response.vote)),
         granted: response.vote_granted,
+        needs_ms: u64::try_from(needs.as_millis()).unwrap_or(u64::MAX),
         last: response.last_log_id.as_ref().map(wire::position),
     }
 }
 
-pub(super) fn read_vote_reply(reply: peer::VoteReply) -> Result<VoteResponse<TypeConfig>, Status> {
-    Ok(VoteResponse::new(vote(reply.vote)?, reply.last.map(wire::log_id), reply.granted))
+/// What it answers, and how long it needs for a vote.
+pub(super) fn read_vote_reply(
+    reply: peer::VoteReply,
+) -> Result<(VoteResponse<TypeConfig>, Duration), Status> {
+    let needs = Duration::from_millis(reply.needs_ms);
+    Ok((VoteResponse::new(vote(reply.vote)?, reply.last.map(wire::log_id), reply.granted), needs))
 }
 
 pub(super) fn snapshot_head(vote: &Vote, meta: &SnapshotMeta) -> peer::SnapshotHead {
@@ -343,7 +351,8 @@ mod tests {
         request.leadership_transfer = true;
         assert_eq!(read_vote_request(vote_request(&request)).unwrap(), request);
         let response = VoteResponse::new(Vote::new(3, 1), None, true);
-        assert_eq!(read_vote_reply(vote_reply(&response)).unwrap(), response);
+        let needs = Duration::from_millis(120);
+        assert_eq!(read_vote_reply(vote_reply(&response, needs)).unwrap(), (response, needs));
         assert!(read_vote_reply(peer::VoteReply::default()).is_err(), "no vote is not the vote of nobody");
     }
 

@@ -8,6 +8,7 @@ mod introduction;
 mod merge;
 mod message;
 mod network;
+mod patience;
 mod reach;
 mod server;
 #[cfg(any(test, simulation))]
@@ -16,4 +17,5 @@ pub(crate) mod simulated;
 pub(crate) use dial::Peers;
 pub(crate) use hold::Holds;
 pub(crate) use network::{Network, Tcp};
+pub(crate) use patience::Patience;
 pub(crate) use server::{Answering, answers};

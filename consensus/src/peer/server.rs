@@ -30,6 +30,7 @@ use crate::newcomers::Newcomers;
 use crate::peer::introduction::{Doorkeeper, Porter, caller};
 use crate::peer::merge::merged;
 use crate::peer::message;
+use crate::peer::patience::Patience;
 use crate::runtime::watch;
 use crate::snapshot::{Snapshot, SnapshotReceiver};
 use crate::state::Store;
@@ -45,6 +46,7 @@ pub(crate) struct Answering {
     pub(crate) log: LogStore,
     pub(crate) franchise: Franchise,
     pub(crate) candidacy: Candidacy,
+    pub(crate) patience: Patience,
     /// Is told who asks what it may have forgotten.
     pub(crate) newcomers: Newcomers,
     /// Where snapshots are received.
@@ -63,6 +65,7 @@ pub(crate) fn answers(tasks: &Tasks, member: MemberId, answering: Answering) -> 
         log,
         franchise,
         candidacy,
+        patience,
         newcomers,
         store,
         sequencer,
@@ -78,6 +81,7 @@ pub(crate) fn answers(tasks: &Tasks, member: MemberId, answering: Answering) -> 
         log,
         franchise,
         candidacy,
+        patience,
         newcomers,
         store,
         sequencer,
@@ -106,6 +110,7 @@ struct Answers {
     log: LogStore,
     franchise: Franchise,
     candidacy: Candidacy,
+    patience: Patience,
     newcomers: Newcomers,
     store: Store,
     sequencer: Sequencer,
@@ -207,14 +212,14 @@ impl RaftService for Answers {
         let request = message::read_vote_request(request.into_inner())?;
         self.check_franchise(&request)?;
         let response = self.raft.pre_vote(request).await.map_err(stopped)?;
-        Ok(Response::new(message::vote_reply(&response)))
+        Ok(Response::new(message::vote_reply(&response, self.patience.own())))
     }
 
     async fn vote(&self, request: Request<peer::VoteRequest>) -> Result<Response<peer::VoteReply>, Status> {
         let request = message::read_vote_request(request.into_inner())?;
         self.check_franchise(&request)?;
         let response = self.raft.vote(request).await.map_err(stopped)?;
-        Ok(Response::new(message::vote_reply(&response)))
+        Ok(Response::new(message::vote_reply(&response, self.patience.own())))
     }
 
     async fn install_snapshot(

@@ -48,6 +48,8 @@ pub(crate) enum Bug {
     /// A new leader brings the members by the log in line with those that are written down before it has applied what was
     /// committed before.
     MembersUnsettled,
+    /// Who stands for election waits for votes as long as its own disk would take.
+    ImpatientCandidate,
     /// Whoever applies a transaction stamps it with his own time.
     OwnClock,
     /// A barrier is answered without asking a quorum.

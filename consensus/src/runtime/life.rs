@@ -5,14 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
-use openraft::OptionalSend;
-use openraft::async_runtime::AsyncRuntime;
-use openraft_rt_tokio::TokioRuntime;
 use parking_lot::Mutex;
-use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
 use tokio::task::{AbortHandle, JoinHandle};
 
 use super::bugs::Bug;
@@ -170,80 +164,5 @@ impl Drop for Entered {
         if let Some(life) = left.filter(|_| std::thread::panicking()) {
             life.inner.lock().panicked = true;
         }
-    }
-}
-
-/// Tokio's runtime, with tasks that belong to the life that starts them.
-pub(crate) struct Runtime(TokioRuntime);
-
-impl std::fmt::Debug for Runtime {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl AsyncRuntime for Runtime {
-    type JoinError = <TokioRuntime as AsyncRuntime>::JoinError;
-    type JoinHandle<T: OptionalSend + 'static> = <TokioRuntime as AsyncRuntime>::JoinHandle<T>;
-    type Sleep = <TokioRuntime as AsyncRuntime>::Sleep;
-    type Instant = <TokioRuntime as AsyncRuntime>::Instant;
-    type TimeoutError = <TokioRuntime as AsyncRuntime>::TimeoutError;
-    type Timeout<R, T: Future<Output = R> + OptionalSend> = <TokioRuntime as AsyncRuntime>::Timeout<R, T>;
-    type ThreadLocalRng = SmallRng;
-    type Mpsc = <TokioRuntime as AsyncRuntime>::Mpsc;
-    type Watch = super::watch::Watch;
-    type Oneshot = <TokioRuntime as AsyncRuntime>::Oneshot;
-    type Mutex<T: OptionalSend + 'static> = <TokioRuntime as AsyncRuntime>::Mutex<T>;
-
-    fn spawn<T>(future: T) -> Self::JoinHandle<T::Output>
-    where
-        T: Future + OptionalSend + 'static,
-        T::Output: OptionalSend + 'static,
-    {
-        match current() {
-            Some(life) => life.spawn(future),
-            None => TokioRuntime::spawn(future),
-        }
-    }
-
-    fn sleep(duration: Duration) -> Self::Sleep {
-        TokioRuntime::sleep(duration)
-    }
-
-    fn sleep_until(deadline: Self::Instant) -> Self::Sleep {
-        TokioRuntime::sleep_until(deadline)
-    }
-
-    fn timeout<R, F: Future<Output = R> + OptionalSend>(
-        duration: Duration,
-        future: F,
-    ) -> Self::Timeout<R, F> {
-        TokioRuntime::timeout(duration, future)
-    }
-
-    fn timeout_at<R, F: Future<Output = R> + OptionalSend>(
-        deadline: Self::Instant,
-        future: F,
-    ) -> Self::Timeout<R, F> {
-        TokioRuntime::timeout_at(deadline, future)
-    }
-
-    fn is_panic(error: &Self::JoinError) -> bool {
-        TokioRuntime::is_panic(error)
-    }
-
-    fn thread_rng() -> Self::ThreadLocalRng {
-        SmallRng::seed_from_u64(current().map_or_else(|| rand::rng().next_u64(), |life| life.dice.number()))
-    }
-
-    fn new(threads: usize) -> Self {
-        Self(TokioRuntime::new(threads))
-    }
-
-    fn block_on<F, T>(&mut self, future: F) -> T
-    where
-        F: Future<Output = T>,
-    {
-        self.0.block_on(future)
     }
 }

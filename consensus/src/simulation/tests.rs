@@ -1,6 +1,7 @@
 //! A number of seeds in each run of the tests, and any of them again.
 
 mod changing;
+mod electing;
 mod newcomers;
 mod restarting;
 mod scene;

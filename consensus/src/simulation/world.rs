@@ -25,6 +25,13 @@ use crate::runtime::life::Life;
 use crate::runtime::witness::Witness;
 use crate::{Config, Consensus, Fault, Reaping, Retention, Role, Timing, directory, log, state};
 
+/// The rhythm of elections where all disks are quick.
+const TIMING: Timing = Timing {
+    heartbeat: Duration::from_millis(100),
+    election_min: Duration::from_millis(300),
+    election_max: Duration::from_millis(600),
+};
+
 /// The ensemble and its surroundings.
 pub(crate) struct World {
     pub(crate) dice: Dice,
@@ -194,11 +201,7 @@ impl World {
             listen: Some(format!("member{member}:1")),
             data_dir: PathBuf::new(),
             log_dir: PathBuf::new(),
-            timing: Timing {
-                heartbeat: Duration::from_millis(100),
-                election_min: Duration::from_millis(300),
-                election_max: Duration::from_millis(600),
-            },
+            timing: TIMING.for_disk(self.seats.lock()[&member].log.sync_time()),
             tick: Duration::from_millis(500),
             retention: self.retention,
             sync_delay: Duration::ZERO,
