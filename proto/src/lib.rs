@@ -10,6 +10,7 @@ pub mod code;
 pub mod ids;
 pub mod path;
 pub mod server_line;
+pub mod shared;
 
 pub mod acl;
 pub mod event;
@@ -32,6 +33,7 @@ pub use ids::{Attachment, ClusterId, MemberId, Seq, SessionId, Version, Xid, Zxi
 pub use path::ZnodePath;
 pub use reply::Reply;
 pub use request::{OpCode, Request};
+pub use shared::Shared;
 pub use stat::Stat;
 
 /// What a member keeps on disk of the world, and what travels in a snapshot.

@@ -1,10 +1,8 @@
 //! Every answer that a client may get to a request.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
-use crate::{Acl, Code, Id, OpCode, Stat, Text, ZnodePath};
+use crate::{Acl, Code, Id, OpCode, Shared, Stat, Text, ZnodePath};
 
 /// Bytes that one name in a list is reckoned to take, besides its text.
 const NAME_BYTES: usize = 32;
@@ -24,7 +22,7 @@ pub enum Reply {
     /// A Stat alone.
     Stat(Stat),
     /// Data, which may be null, and the Stat.
-    Data(Option<Arc<[u8]>>, Stat),
+    Data(Option<Shared<u8>>, Stat),
     /// Whole paths of children; on the wire only their last components stand.
     Children(Vec<ZnodePath>),
     /// Whole paths of children, and the parent's Stat.

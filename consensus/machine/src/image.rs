@@ -3,11 +3,9 @@
 //! A record is what is written behind to disk and sent as a snapshot: one for each znode, session and transaction of
 //! late, and one for the world itself. They are values here; their bytes are the business of whoever stores them.
 
-use std::sync::Arc;
-
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
-use proto::{Acl, ClusterId, SessionId, Text, ZnodePath, Zxid};
+use proto::{Acl, ClusterId, SessionId, Shared, Text, ZnodePath, Zxid};
 
 use crate::command::Millis;
 use crate::ensemble::{Reconfiguration, Underway};
@@ -15,7 +13,7 @@ use crate::history::{History, HistoryBounds, HistoryRecord};
 use crate::session::{Session, Sessions};
 use crate::tree::{RESERVED, Tree};
 use crate::watch::{ArmedWatch, RemovedWatch, WatchRecord, Watches};
-use crate::znode::{Kind, Newest, Znode};
+use crate::znode::{Kind, Znode};
 
 /// Room that is made before a record has been seen, in znodes. An iterator that promises more is believed as it goes.
 const RESERVE_MAX: usize = 1 << 24;
@@ -87,8 +85,8 @@ pub struct WorldRecord {
 pub struct ZnodeRecord {
     pub path: ZnodePath,
     /// What it holds. Null and empty are different.
-    pub data: Option<Arc<[u8]>>,
-    pub acl: Arc<[Acl]>,
+    pub data: Option<Shared<u8>>,
+    pub acl: Shared<Acl>,
     pub czxid: Zxid,
     pub mzxid: Zxid,
     pub pzxid: Zxid,
@@ -151,7 +149,7 @@ pub(crate) fn records(
 ) -> impl Iterator<Item = Record> {
     std::iter::once(Record::World(world))
         .chain(sessions.iter().map(|session| Record::Session(session.clone())))
-        .chain(tree.iter().map(|(path, znode)| Record::Znode(to_record(path, znode))))
+        .chain(tree.iter().map(|(_, znode)| Record::Znode(to_record(znode))))
         .chain(history.records().map(Record::History))
         .chain(watches.records().map(Record::Watch))
         .chain(reconfiguration.get().cloned().map(Record::Reconfiguration))
@@ -173,7 +171,7 @@ pub(crate) fn take_changes(
         .into_iter()
         .map(|id| (Key::Session(id), sessions.get(id).map(|session| Record::Session(session.clone()))));
     let znodes = touched_znodes.into_iter().map(|path| {
-        let record = tree.get(&path).map(|znode| Record::Znode(to_record(&path, znode)));
+        let record = tree.get(&path).map(|znode| Record::Znode(to_record(znode)));
         (Key::Znode(path), record)
     });
     let history = history.take_changes().into_iter();
@@ -196,10 +194,7 @@ pub(crate) fn restore(
 ) -> Result<(WorldRecord, Tree, Sessions, History, Watches, Underway), Damaged> {
     let (mut world, mut tree, mut sessions) = (None, Tree::empty(), Sessions::default());
     let (mut transactions, mut waiting) = (Vec::new(), Vec::new());
-    let mut reconfiguration = None;
-    // Children wait here until all parents are there. Where records come in order of paths, so do these, and each set
-    // is built from a sorted run.
-    let mut families: HashMap<String, Vec<ZnodePath>, RandomState> = HashMap::default();
+    let (mut reconfiguration, mut families) = (None, Families::default());
     let records = records.into_iter();
     tree.reserve(records.size_hint().0.min(RESERVE_MAX));
     for record in records {
@@ -221,14 +216,15 @@ pub(crate) fn restore(
             Record::Znode(record) => {
                 let path = record.path.clone();
                 let znode = from_record(&mut tree, record);
-                if !tree.place(&path, znode) {
+                if !tree.place(Box::new(znode)) {
                     return Err(Damaged::Twice(Key::Znode(path)));
                 }
-                if let Some(parent) = path.parent() {
-                    families.entry_ref(parent).or_default().push(path);
-                }
+                families.add(&mut tree, path);
             }
-            Record::History(record) => transactions.push(record),
+            Record::History(mut record) => {
+                record.changes.iter_mut().for_each(|change| share(&mut change.path, &tree));
+                transactions.push(record);
+            }
             Record::Watch(record) => waiting.push(record),
             Record::Reconfiguration(record) => match reconfiguration.replace(record) {
                 None => {}
@@ -237,15 +233,7 @@ pub(crate) fn restore(
         }
     }
     let world = world.ok_or(Damaged::Missing(Key::World))?;
-    let mut orphan: Option<ZnodePath> = None;
-    for (parent, children) in families {
-        if tree.get(&parent).is_none() {
-            orphan = orphan.into_iter().chain(children).min();
-            continue;
-        }
-        tree.adopt(&parent, children);
-    }
-    if let Some(orphan) = orphan {
+    if let Some(orphan) = families.settle_all(&mut tree) {
         return Err(Damaged::Orphan(orphan));
     }
     check(world, &tree, &sessions)?;
@@ -253,6 +241,57 @@ pub(crate) fn restore(
     let history = remember(world, &mut tree, transactions)?;
     let watches = watch(world, &tree, &sessions, waiting)?;
     Ok((world, tree, sessions, history, watches, Underway::restored(reconfiguration)))
+}
+
+/// Children of whom their parents are still to be told.
+#[derive(Default)]
+struct Families {
+    /// Where records come in order of paths, a parent is there before its children, most of whom follow each other: a sorted run,
+    /// of which a set is built at once.
+    run: Option<(ZnodePath, Vec<ZnodePath>)>,
+    /// By parents that were not there yet.
+    waiting: HashMap<String, Vec<ZnodePath>, RandomState>,
+}
+
+impl Families {
+    fn add(&mut self, tree: &mut Tree, child: ZnodePath) {
+        let Some(parent) = child.parent() else { return };
+        match &mut self.run {
+            Some((of, run)) if *of.as_str() == *parent => return run.push(child),
+            _ => self.settle(tree),
+        }
+        match tree.find(parent) {
+            Some((parent, _)) => self.run = Some((parent.clone(), vec![child])),
+            None => self.waiting.entry_ref(parent).or_default().push(child),
+        }
+    }
+
+    fn settle(&mut self, tree: &mut Tree) {
+        if let Some((parent, children)) = self.run.take() {
+            tree.adopt(&parent, children);
+        }
+    }
+
+    /// When all records have come. Returns the first by its path whose parent is not among them.
+    fn settle_all(mut self, tree: &mut Tree) -> Option<ZnodePath> {
+        self.settle(tree);
+        let mut orphan: Option<ZnodePath> = None;
+        for (parent, children) in self.waiting {
+            if tree.get(&parent).is_none() {
+                orphan = orphan.into_iter().chain(children).min();
+                continue;
+            }
+            tree.adopt(&parent, children);
+        }
+        orphan
+    }
+}
+
+/// Lets a path be that which the tree has for the same znode, if it has one.
+fn share(path: &mut ZnodePath, tree: &Tree) {
+    if let Some((shared, _)) = tree.find(path) {
+        *path = shared.clone();
+    }
 }
 
 /// The watches of these records, which share their paths with the tree.
@@ -342,7 +381,7 @@ fn check(world: WorldRecord, tree: &Tree, sessions: &Sessions) -> Result<(), Dam
             if sessions.get(owner).is_none() {
                 return Err(Damaged::Ownerless { path: path.clone(), owner });
             }
-            if tree.get(path).is_some_and(|znode| znode.children.is_some()) {
+            if tree.get(path).is_some_and(|znode| !znode.is_leaf()) {
                 return Err(Damaged::EphemeralParent(path.clone()));
             }
         }
@@ -350,37 +389,28 @@ fn check(world: WorldRecord, tree: &Tree, sessions: &Sessions) -> Result<(), Dam
     Ok(())
 }
 
-fn to_record(path: &ZnodePath, znode: &Znode) -> ZnodeRecord {
+fn to_record(znode: &Znode) -> ZnodeRecord {
     ZnodeRecord {
-        path: path.clone(),
+        path: znode.path.clone(),
         data: znode.data.clone(),
         acl: znode.acl.clone(),
         czxid: znode.czxid,
         mzxid: znode.mzxid,
-        pzxid: znode.pzxid,
+        pzxid: znode.pzxid(),
         ctime: znode.ctime,
         mtime: znode.mtime,
         version: znode.version,
-        aversion: znode.aversion,
-        created: znode.created,
-        kind: znode.kind,
+        aversion: znode.aversion(),
+        created: znode.created(),
+        kind: znode.kind(),
     }
 }
 
 fn from_record(tree: &mut Tree, record: ZnodeRecord) -> Znode {
-    Znode {
-        data: record.data,
-        acl: tree.intern(&record.acl),
-        czxid: record.czxid,
-        mzxid: record.mzxid,
-        pzxid: record.pzxid,
-        ctime: record.ctime,
-        mtime: record.mtime,
-        version: record.version,
-        aversion: record.aversion,
-        created: record.created,
-        kind: record.kind,
-        newest: Newest::default(),
-        children: None,
-    }
+    let acl = tree.intern(&record.acl);
+    let mut znode = Znode::new(record.path, record.data, acl, record.kind, record.czxid, record.ctime);
+    (znode.mzxid, znode.mtime, znode.version) = (record.mzxid, record.mtime, record.version);
+    znode.set_births(record.pzxid, record.created);
+    znode.set_aversion(record.aversion);
+    znode
 }

@@ -1,9 +1,7 @@
 //! What a command came to.
 
-use std::sync::Arc;
-
 use proto::request::SetWatches;
-use proto::{Acl, Attachment, Code, EventKind, Reply, Seq, SessionId, ZnodePath, Zxid};
+use proto::{Acl, Attachment, Code, EventKind, Reply, Seq, SessionId, Shared, ZnodePath, Zxid};
 use smallvec::SmallVec;
 
 use crate::command::{Home, PASSWORD_BYTES};
@@ -149,10 +147,10 @@ pub struct Change {
     /// What happened to it.
     pub kind: ChangeKind,
     /// Its ACL: after a creation or a write; before a deletion. Whoever may not read is not told.
-    pub acl: Arc<[Acl]>,
+    pub acl: Shared<Acl>,
     /// The parent's ACL, which decides who is told that the parent's children changed. After a write, of which the
     /// parent's watches are not told, it is the znode's own.
-    pub parent_acl: Arc<[Acl]>,
+    pub parent_acl: Shared<Acl>,
 }
 
 /// What can happen to a znode. That its parent's children changed follows from a creation or a deletion.

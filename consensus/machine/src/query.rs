@@ -125,9 +125,7 @@ fn descendants(tree: &Tree, path: &str) -> usize {
     let mut left: Vec<&Znode> = tree.get(path).into_iter().collect();
     while let Some(znode) = left.pop() {
         count += znode.children_count();
-        left.extend(
-            znode.children().filter_map(|child| tree.get(child)).filter(|child| child.children.is_some()),
-        );
+        left.extend(znode.children().filter_map(|child| tree.get(child)).filter(|child| !child.is_leaf()));
     }
     count
 }

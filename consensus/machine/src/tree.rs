@@ -2,12 +2,12 @@
 
 mod marked;
 
-use std::sync::Arc;
+use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
-use hashbrown::hash_map::Entry;
-use hashbrown::{HashMap, HashSet};
-use proto::{Acl, Id, Permissions, SessionId, Stat, ZnodePath, Zxid, path};
+use hashbrown::hash_table::Entry;
+use hashbrown::{HashMap, HashSet, HashTable};
+use proto::{Acl, Id, Permissions, SessionId, Shared, Stat, ZnodePath, Zxid, path};
 
 use crate::acl::Lists;
 use crate::command::Millis;
@@ -33,8 +33,9 @@ pub(crate) const CONFIG: &str = "/zookeeper/config";
 /// * what is reserved is here.
 #[derive(Debug)]
 pub(crate) struct Tree {
-    // In a box, because a table grows by doubling and would hold much empty room of the size of a znode.
-    znodes: HashMap<ZnodePath, Box<Znode>, RandomState>,
+    // By their paths. In boxes, because a table grows by doubling and would hold much empty room of the size of a znode.
+    znodes: HashTable<Box<Znode>>,
+    hasher: RandomState,
     marked: Marked,
     data_bytes: u64,
     lists: Lists,
@@ -53,7 +54,7 @@ pub(crate) struct ParentMark {
 /// What a znode forgets when its data is written.
 #[derive(Debug)]
 pub(crate) struct DataMark {
-    data: Option<Arc<[u8]>>,
+    data: Option<Shared<u8>>,
     mzxid: Zxid,
     mtime: Millis,
     version: i32,
@@ -67,13 +68,12 @@ impl Tree {
         let readable = tree.intern(&[Acl { permissions: Permissions::READ, id: Id::anyone() }]);
         for path in RESERVED {
             let path = ZnodePath::parse(path).expect("a reserved path is legal");
-            let znode = Znode::new(Some([].into()), open.clone(), Kind::Persistent, Zxid::ZERO, 0);
-            let znode = match path.as_str() {
-                CONFIG => Znode { acl: readable.clone(), aversion: -1, ..znode },
-                _ => znode,
-            };
+            let (is_config, empty) = (path.as_str() == CONFIG, Some([].into()));
+            let acl = if is_config { &readable } else { &open };
+            let mut znode = Znode::new(path.clone(), empty, acl.clone(), Kind::Persistent, Zxid::ZERO, 0);
+            znode.set_aversion(if is_config { -1 } else { 0 });
             tree.touched.insert(path.clone());
-            tree.insert(&path, znode);
+            tree.insert(Box::new(znode));
             tree.link(&path);
         }
         tree
@@ -82,7 +82,8 @@ impl Tree {
     /// No znodes at all, which is no world yet.
     pub(crate) fn empty() -> Self {
         Self {
-            znodes: HashMap::default(),
+            znodes: HashTable::new(),
+            hasher: RandomState::default(),
             marked: Marked::default(),
             data_bytes: 0,
             lists: Lists::default(),
@@ -93,17 +94,18 @@ impl Tree {
 
     /// The znode at this path.
     pub(crate) fn get(&self, path: &str) -> Option<&Znode> {
-        self.znodes.get(path).map(|znode| &**znode)
+        let is_it = |znode: &Box<Znode>| *znode.path == *path;
+        self.znodes.find(self.hasher.hash_one(path), is_it).map(|znode| &**znode)
     }
 
     /// The znode at this path, and the path as the tree keeps it: a clone of that shares its text.
     pub(crate) fn find(&self, path: &str) -> Option<(&ZnodePath, &Znode)> {
-        self.znodes.get_key_value(path).map(|(path, znode)| (path, &**znode))
+        self.get(path).map(|znode| (&znode.path, znode))
     }
 
     /// All znodes, in no particular order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&ZnodePath, &Znode)> {
-        self.znodes.iter().map(|(path, znode)| (path, &**znode))
+        self.znodes.iter().map(|znode| (&znode.path, &**znode))
     }
 
     /// How many znodes there are.
@@ -159,7 +161,7 @@ impl Tree {
     }
 
     /// The one copy of this list.
-    pub(crate) fn intern(&mut self, list: &[Acl]) -> Arc<[Acl]> {
+    pub(crate) fn intern(&mut self, list: &[Acl]) -> Shared<Acl> {
         self.lists.intern(list)
     }
 
@@ -169,26 +171,29 @@ impl Tree {
     }
 
     /// Puts a znode where there is none, under a parent that is there.
-    pub(crate) fn create(&mut self, path: &ZnodePath, znode: Znode) -> ParentMark {
-        let zxid = znode.czxid;
-        let newest = if self.gone.is_empty() { None } else { self.gone.remove(path) };
-        self.insert(path, Znode { newest: newest.unwrap_or_default(), ..znode });
+    pub(crate) fn create(&mut self, mut znode: Znode) -> ParentMark {
+        let (path, zxid) = (znode.path.clone(), znode.czxid);
+        if !self.gone.is_empty()
+            && let Some(newest) = self.gone.remove(&path)
+        {
+            znode.set_places(newest);
+        }
+        self.insert(Box::new(znode));
         self.touched.insert(path.clone());
-        let parent = self.link(path);
-        let mark = ParentMark { pzxid: parent.pzxid, created: parent.created };
-        parent.pzxid = zxid;
-        parent.created = parent.created.wrapping_add(1);
-        self.touch_parent(path);
+        let parent = self.link(&path);
+        let mark = parent.mark();
+        parent.set_births(zxid, mark.created.wrapping_add(1));
+        self.touch_parent(&path);
         mark
     }
 
     /// Takes a znode away that is there, has no children and is not the root.
     pub(crate) fn delete(&mut self, path: &ZnodePath, zxid: Zxid) -> (Box<Znode>, ParentMark) {
         let znode = self.remove(path);
-        self.gone.insert(path.clone(), znode.newest);
+        self.gone.insert(path.clone(), znode.places());
         let parent = self.unlink(path);
-        let mark = ParentMark { pzxid: parent.pzxid, created: parent.created };
-        parent.pzxid = zxid;
+        let mark = parent.mark();
+        parent.set_births(zxid, mark.created);
         self.touch_parent(path);
         (znode, mark)
     }
@@ -197,7 +202,7 @@ impl Tree {
     pub(crate) fn set_data(
         &mut self,
         path: &ZnodePath,
-        data: Option<Arc<[u8]>>,
+        data: Option<Shared<u8>>,
         zxid: Zxid,
         time: Millis,
     ) -> (DataMark, Stat) {
@@ -206,31 +211,31 @@ impl Tree {
     }
 
     /// Writes who the members are, which moves no version.
-    pub(crate) fn set_config(&mut self, data: Arc<[u8]>, zxid: Zxid, time: Millis) {
+    pub(crate) fn set_config(&mut self, data: Shared<u8>, zxid: Zxid, time: Millis) {
         let path = ZnodePath::parse(CONFIG).expect("a reserved path is legal");
         self.put_data(&path, DataMark { data: Some(data), mzxid: zxid, mtime: time, version: -1 });
     }
 
     /// Writes the usage of a quota over the data of a znode that is there, and returns what it held: no version, no time
     /// and nobody who watches learns of it.
-    pub(crate) fn put_usage(&mut self, path: &ZnodePath, usage: Option<Arc<[u8]>>) -> Option<Arc<[u8]>> {
+    pub(crate) fn put_usage(&mut self, path: &ZnodePath, usage: Option<Shared<u8>>) -> Option<Shared<u8>> {
         let znode = self.expect(path);
         let (mzxid, mtime, version) = (znode.mzxid, znode.mtime, znode.version);
         self.put_data(path, DataMark { data: usage, mzxid, mtime, version }).0.data
     }
 
     /// Writes the ACL of a znode that is there.
-    pub(crate) fn set_acl(&mut self, path: &ZnodePath, acl: Arc<[Acl]>) -> Stat {
+    pub(crate) fn set_acl(&mut self, path: &ZnodePath, acl: Shared<Acl>) -> Stat {
         self.touched.insert(path.clone());
         let znode = self.expect(path);
         znode.acl = acl;
-        znode.aversion = next_version(znode.aversion);
+        znode.set_aversion(next_version(znode.aversion()));
         znode.stat()
     }
 
     /// Undoes [`Self::create`].
     pub(crate) fn undo_create(&mut self, path: &ZnodePath, mark: ParentMark) {
-        let newest = self.remove(path).newest;
+        let newest = self.remove(path).places();
         if newest != Newest::default() {
             self.gone.insert(path.clone(), newest);
         }
@@ -238,22 +243,26 @@ impl Tree {
     }
 
     /// Undoes [`Self::delete`].
-    pub(crate) fn undo_delete(&mut self, path: &ZnodePath, znode: Znode, mark: ParentMark) {
-        self.gone.remove(path);
-        self.insert(path, znode);
-        self.link(path).restore(mark);
+    pub(crate) fn undo_delete(&mut self, znode: Box<Znode>, mark: ParentMark) {
+        let path = znode.path.clone();
+        self.gone.remove(&path);
+        self.insert(znode);
+        self.link(&path).restore(mark);
     }
 
     /// Where the history of a path goes on, whether it has a znode or not.
     pub(crate) fn newest(&self, path: &str) -> Newest {
-        let newest = self.get(path).map(|znode| znode.newest);
+        let newest = self.get(path).map(Znode::places);
         newest.or_else(|| self.gone.get(path).copied()).unwrap_or_default()
     }
 
     /// Sets where the history of a path goes on, and returns where it did.
     pub(crate) fn lead(&mut self, path: &str, lead: impl FnOnce(&mut Newest) -> u32) -> u32 {
-        if let Some(znode) = self.znodes.get_mut(path) {
-            return lead(&mut znode.newest);
+        if let Some(znode) = self.get_mut(path) {
+            let mut places = znode.places();
+            let before = lead(&mut places);
+            znode.set_places(places);
+            return before;
         }
         if let Some(newest) = self.gone.get_mut(path) {
             return lead(newest);
@@ -287,53 +296,51 @@ impl Tree {
     /// Puts a znode in its place without telling its parent, who may not be there yet: [`Self::adopt`] does that when
     /// all are. `false` if the place is taken.
     #[must_use]
-    pub(crate) fn place(&mut self, path: &ZnodePath, znode: Znode) -> bool {
-        let (kind, weight) = (znode.kind, weight(path, &znode));
-        match self.znodes.entry(path.clone()) {
+    pub(crate) fn place(&mut self, znode: Box<Znode>) -> bool {
+        let Self { znodes, hasher, .. } = self;
+        let hash = hasher.hash_one(znode.path.as_str());
+        let is_it = |other: &Box<Znode>| other.path == znode.path;
+        match znodes.entry(hash, is_it, |other| hasher.hash_one(other.path.as_str())) {
             Entry::Occupied(_) => return false,
-            Entry::Vacant(place) => place.insert(Box::new(znode)),
-        };
-        self.data_bytes += weight;
-        self.marked.add(path, kind);
+            Entry::Vacant(place) => {
+                self.data_bytes += weight(&znode);
+                self.marked.add(&znode.path, znode.kind());
+                place.insert(znode);
+            }
+        }
         true
     }
 
-    /// Gives a znode that is there all its children at once.
+    /// Gives a znode that is there many children at once.
     pub(crate) fn adopt(&mut self, parent: &str, children: Vec<ZnodePath>) {
-        self.expect(parent).children = Some(Box::new(children.into_iter().collect()));
+        self.expect(parent).list_all(children);
     }
 
     /// Makes room for so many znodes more.
     pub(crate) fn reserve(&mut self, znodes: usize) {
-        self.znodes.reserve(znodes);
+        let hasher = &self.hasher;
+        self.znodes.reserve(znodes, |znode| hasher.hash_one(znode.path.as_str()));
     }
 
     /// Panics if an invariant does not hold.
     pub(crate) fn assert_invariants(&self) {
         let (mut children, mut bytes) = (0, 0);
-        for (path, znode) in &self.znodes {
+        for (path, znode) in self.iter() {
             if let Some(parent) = path.parent() {
-                let listed = self.get(parent).and_then(|parent| parent.children.as_ref());
-                assert!(
-                    listed.is_some_and(|listed| listed.contains(path)),
-                    "{path} is not listed by its parent"
-                );
+                let is_listed = self.get(parent).is_some_and(|parent| parent.lists(path));
+                assert!(is_listed, "{path} is not listed by its parent");
             }
-            let is_leaf = znode.kind.owner().is_none() || znode.children.is_none();
-            assert!(is_leaf, "{path} is ephemeral and has children");
-            assert!(
-                znode.children.as_ref().is_none_or(|children| !children.is_empty()),
-                "{path} has an empty set"
-            );
+            let may_be = znode.kind().owner().is_none() || znode.is_leaf();
+            assert!(may_be, "{path} is ephemeral and has children");
             children += znode.children_count();
-            bytes += weight(path, znode);
+            bytes += weight(znode);
         }
         // Each znode is listed by its parent, and there are as many listed: so nothing is listed that is not here.
         assert_eq!(children + 1, self.znodes.len(), "children that are not there");
-        self.marked.assert_invariants(self.iter().map(|(path, znode)| (path, znode.kind)));
+        self.marked.assert_invariants(self.iter().map(|(path, znode)| (path, znode.kind())));
         assert_eq!(bytes, self.data_bytes, "bytes of data");
         for path in RESERVED {
-            assert!(self.znodes.contains_key(path), "{path} is gone");
+            assert!(self.get(path).is_some(), "{path} is gone");
         }
         self.assert_usage();
     }
@@ -352,15 +359,17 @@ impl Tree {
         }
     }
 
-    fn insert(&mut self, path: &ZnodePath, znode: Znode) {
-        assert!(self.place(path, znode), "{path} was overwritten");
+    fn insert(&mut self, znode: Box<Znode>) {
+        assert!(self.place(znode), "a znode was overwritten");
     }
 
     fn remove(&mut self, path: &ZnodePath) -> Box<Znode> {
-        let znode = self.znodes.remove(path).expect("only what is there is removed");
-        assert!(znode.children.is_none(), "a znode was removed from above its children");
-        self.data_bytes -= weight(path, &znode);
-        self.marked.remove(path, znode.kind);
+        let hash = self.hasher.hash_one(path.as_str());
+        let place = self.znodes.find_entry(hash, |znode| znode.path == *path);
+        let (znode, _) = place.expect("only what is there is removed").remove();
+        assert!(znode.is_leaf(), "a znode was removed from above its children");
+        self.data_bytes -= weight(&znode);
+        self.marked.remove(path, znode.kind());
         self.touched.insert(path.clone());
         znode
     }
@@ -369,18 +378,13 @@ impl Tree {
     fn link(&mut self, path: &ZnodePath) -> &mut Znode {
         let Some(parent) = path.parent() else { return self.expect(path) };
         let parent = self.expect(parent);
-        parent.children.get_or_insert_default().insert(path.clone());
+        parent.list(path.clone());
         parent
     }
 
     fn unlink(&mut self, path: &ZnodePath) -> &mut Znode {
         let parent = self.expect(path.parent().expect("the root stays"));
-        if let Some(children) = &mut parent.children {
-            children.remove(path);
-            if children.is_empty() {
-                parent.children = None;
-            }
-        }
+        parent.unlist(path);
         parent
     }
 
@@ -403,24 +407,32 @@ impl Tree {
     fn touch_parent(&mut self, path: &ZnodePath) {
         if let Some(parent) = path.parent()
             && !self.touched.contains(parent)
-            && let Some((parent, _)) = self.znodes.get_key_value(parent)
+            && let Some(parent) = self.get(parent).map(|parent| parent.path.clone())
         {
-            self.touched.insert(parent.clone());
+            self.touched.insert(parent);
         }
     }
 
+    fn get_mut(&mut self, path: &str) -> Option<&mut Znode> {
+        let is_it = |znode: &Box<Znode>| *znode.path == *path;
+        self.znodes.find_mut(self.hasher.hash_one(path), is_it).map(|znode| &mut **znode)
+    }
+
     fn expect(&mut self, path: &str) -> &mut Znode {
-        self.znodes.get_mut(path).expect("whoever changes a znode has seen that it is there")
+        self.get_mut(path).expect("whoever changes a znode has seen that it is there")
     }
 }
 
 impl Znode {
+    fn mark(&self) -> ParentMark {
+        ParentMark { pzxid: self.pzxid(), created: self.created() }
+    }
+
     fn restore(&mut self, mark: ParentMark) {
-        self.pzxid = mark.pzxid;
-        self.created = mark.created;
+        self.set_births(mark.pzxid, mark.created);
     }
 }
 
-fn weight(path: &ZnodePath, znode: &Znode) -> u64 {
-    (path.len() + znode.data_len()) as u64
+fn weight(znode: &Znode) -> u64 {
+    (znode.path.len() + znode.data_len()) as u64
 }

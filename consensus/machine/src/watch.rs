@@ -10,7 +10,6 @@ mod record;
 mod removed;
 
 use std::collections::BTreeSet;
-use std::mem::size_of;
 use std::ops::Bound;
 
 use foldhash::fast::RandomState;
@@ -59,8 +58,9 @@ impl Default for WatchBounds {
     }
 }
 
-/// What one watch is reckoned to take besides its path: its place at the path, and the path's among those of its session.
-const WATCH_BYTES: u64 = (size_of::<Held>() + 3 * size_of::<ZnodePath>()) as u64;
+/// What one watch is reckoned to take besides its path: its place at the path, and the path's among those of its session. A number, and
+/// not what the compiler makes of it: by this it is decided what there is room for, and all members must decide alike.
+const WATCH_BYTES: u64 = 88;
 
 /// A watch at its path.
 #[derive(Clone, Copy, Debug)]

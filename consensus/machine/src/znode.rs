@@ -1,9 +1,8 @@
 //! One znode, as the tree keeps it.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use proto::{Acl, SessionId, Stat, ZnodePath, Zxid};
+use proto::{Acl, SessionId, Shared, Stat, ZnodePath, Zxid};
 
 use crate::command::Millis;
 
@@ -40,63 +39,169 @@ pub(crate) struct Newest {
     pub(crate) children: u32,
 }
 
-/// One znode. Its path is the key under which the tree keeps it.
+/// One znode.
+///
+/// A tree has millions of them, and most are leaves that stay until they are deleted: what such a one has nothing to say of lies apart.
 #[derive(Clone, Debug)]
 pub(crate) struct Znode {
+    /// Shared with whoever else speaks of it: its parent, the history, those who watch it.
+    pub(crate) path: ZnodePath,
     /// What it holds. Null and empty are different. Whoever reads it shares it.
-    pub(crate) data: Option<Arc<[u8]>>,
+    pub(crate) data: Option<Shared<u8>>,
     /// Shared with all znodes that have the same list.
-    pub(crate) acl: Arc<[Acl]>,
+    pub(crate) acl: Shared<Acl>,
     pub(crate) czxid: Zxid,
     pub(crate) mzxid: Zxid,
-    pub(crate) pzxid: Zxid,
     pub(crate) ctime: Millis,
     pub(crate) mtime: Millis,
     pub(crate) version: i32,
-    pub(crate) aversion: i32,
-    /// How many children were ever created here, which also numbers the sequential ones.
-    pub(crate) created: i32,
-    pub(crate) kind: Kind,
-    pub(crate) newest: Newest,
-    /// Whole paths, whose text is shared with the keys of the tree.
-    #[expect(clippy::box_collection, reason = "most znodes are leaves: each pays 8 bytes here, not 24")]
-    pub(crate) children: Option<Box<BTreeSet<ZnodePath>>>,
+    /// Where in the history its own changes stand.
+    own: u32,
+    rare: Option<Box<Rare>>,
+}
+
+/// What most znodes have as they had it when they were created.
+#[derive(Clone, Debug)]
+struct Rare {
+    pzxid: Zxid,
+    aversion: i32,
+    created: i32,
+    kind: Kind,
+    /// Where in the history the changes of its children stand.
+    family: u32,
+    /// Whole paths, whose text is that of the children's own.
+    children: BTreeSet<ZnodePath>,
 }
 
 impl Znode {
     /// A znode that a transaction creates.
     pub(crate) fn new(
-        data: Option<Arc<[u8]>>,
-        acl: Arc<[Acl]>,
+        path: ZnodePath,
+        data: Option<Shared<u8>>,
+        acl: Shared<Acl>,
         kind: Kind,
         zxid: Zxid,
         time: Millis,
     ) -> Self {
-        Self {
+        let mut znode = Self {
+            path,
             data,
             acl,
             czxid: zxid,
             mzxid: zxid,
-            pzxid: zxid,
             ctime: time,
             mtime: time,
             version: 0,
-            aversion: 0,
-            created: 0,
-            kind,
-            newest: Newest::default(),
-            children: None,
+            own: 0,
+            rare: None,
+        };
+        znode.set_kind(kind);
+        znode
+    }
+
+    /// How long it stays.
+    pub(crate) fn kind(&self) -> Kind {
+        self.rare.as_ref().map_or(Kind::Persistent, |rare| rare.kind)
+    }
+
+    /// The last transaction that created or deleted a child, or that which created the znode.
+    pub(crate) fn pzxid(&self) -> Zxid {
+        self.rare.as_ref().map_or(self.czxid, |rare| rare.pzxid)
+    }
+
+    /// How often its ACL was written.
+    pub(crate) fn aversion(&self) -> i32 {
+        self.rare.as_ref().map_or(0, |rare| rare.aversion)
+    }
+
+    /// How many children were ever created here, which also numbers the sequential ones.
+    pub(crate) fn created(&self) -> i32 {
+        self.rare.as_ref().map_or(0, |rare| rare.created)
+    }
+
+    /// Where in the history its changes stand.
+    pub(crate) fn places(&self) -> Newest {
+        Newest { own: self.own, children: self.rare.as_ref().map_or(0, |rare| rare.family) }
+    }
+
+    /// Sets [`Self::kind`].
+    pub(crate) fn set_kind(&mut self, kind: Kind) {
+        if kind != self.kind() {
+            self.rare().kind = kind;
+        }
+    }
+
+    /// Sets [`Self::pzxid`] and [`Self::created`].
+    pub(crate) fn set_births(&mut self, pzxid: Zxid, created: i32) {
+        if (pzxid, created) != (self.pzxid(), self.created()) {
+            let rare = self.rare();
+            (rare.pzxid, rare.created) = (pzxid, created);
+        }
+    }
+
+    /// Sets [`Self::aversion`].
+    pub(crate) fn set_aversion(&mut self, aversion: i32) {
+        if aversion != self.aversion() {
+            self.rare().aversion = aversion;
+        }
+    }
+
+    /// Sets [`Self::places`].
+    pub(crate) fn set_places(&mut self, places: Newest) {
+        self.own = places.own;
+        if places.children != self.places().children {
+            self.rare().family = places.children;
         }
     }
 
     /// The children's whole paths, in order of their names.
     pub(crate) fn children(&self) -> impl Iterator<Item = &ZnodePath> {
-        self.children.iter().flat_map(|children| children.iter())
+        self.rare.iter().flat_map(|rare| &rare.children)
     }
 
     /// How many children there are.
     pub(crate) fn children_count(&self) -> usize {
-        self.children.as_ref().map_or(0, |children| children.len())
+        self.rare.as_ref().map_or(0, |rare| rare.children.len())
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_leaf(&self) -> bool {
+        self.children_count() == 0
+    }
+
+    /// Whether this is a child.
+    pub(crate) fn lists(&self, child: &ZnodePath) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.children.contains(child))
+    }
+
+    /// Lists a child.
+    pub(crate) fn list(&mut self, child: ZnodePath) {
+        self.rare().children.insert(child);
+    }
+
+    /// Lists many, which takes least where it has none yet and they come in order.
+    pub(crate) fn list_all(&mut self, children: Vec<ZnodePath>) {
+        let listed = &mut self.rare().children;
+        if listed.is_empty() {
+            *listed = children.into_iter().collect();
+        } else {
+            listed.extend(children);
+        }
+    }
+
+    /// Lists a child no more.
+    pub(crate) fn unlist(&mut self, child: &ZnodePath) {
+        if let Some(rare) = &mut self.rare {
+            rare.children.remove(child);
+        }
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        let pzxid = self.czxid;
+        self.rare.get_or_insert_with(|| {
+            let children = BTreeSet::new();
+            Box::new(Rare { pzxid, aversion: 0, created: 0, kind: Kind::Persistent, family: 0, children })
+        })
     }
 
     /// Bytes of data.
@@ -108,17 +213,17 @@ impl Znode {
     /// `never_used_ms` (0 for ever); a TTL znode without children that nobody has written for its time to live.
     pub(crate) fn is_due(&self, now: Millis, never_used_ms: Millis) -> bool {
         let unwritten = now.saturating_sub(self.mtime);
-        let is_over = match self.kind {
+        let is_over = match self.kind() {
             Kind::Persistent | Kind::Ephemeral(_) => false,
-            Kind::Container => self.created != 0 || never_used_ms != 0 && unwritten > never_used_ms,
+            Kind::Container => self.created() != 0 || never_used_ms != 0 && unwritten > never_used_ms,
             Kind::Ttl(ttl) => unwritten > ttl,
         };
-        is_over && self.children.is_none()
+        is_over && self.is_leaf()
     }
 
     /// The newest transaction that it knows of.
     pub(crate) fn newest(&self) -> Zxid {
-        self.czxid.max(self.mzxid).max(self.pzxid)
+        self.czxid.max(self.mzxid).max(self.pzxid())
     }
 
     /// What a client reads of it.
@@ -132,12 +237,12 @@ impl Znode {
             version: self.version,
             // Creations and deletions of children. The ones that the empty world begins with were never created,
             // which is why clients find -1 at the root of an empty server.
-            cversion: self.created.wrapping_mul(2).wrapping_sub(children),
-            aversion: self.aversion,
-            ephemeral_owner: self.kind.owner().map_or(0, SessionId::to_wire),
+            cversion: self.created().wrapping_mul(2).wrapping_sub(children),
+            aversion: self.aversion(),
+            ephemeral_owner: self.kind().owner().map_or(0, SessionId::to_wire),
             data_length: as_int(self.data_len()),
             num_children: children,
-            pzxid: self.pzxid.to_wire(),
+            pzxid: self.pzxid().to_wire(),
         }
     }
 }
@@ -169,6 +274,6 @@ mod tests {
 
     #[test]
     fn a_znode_stays_small() {
-        assert!(size_of::<Znode>() <= 120, "{} bytes", size_of::<Znode>());
+        assert!(size_of::<Znode>() <= 72, "{} bytes", size_of::<Znode>());
     }
 }

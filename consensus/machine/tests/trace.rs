@@ -50,7 +50,6 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use machine::{
@@ -60,8 +59,8 @@ use machine::{
 };
 use proto::request::{Create, Read, Reconfig, SetWatches, Write};
 use proto::{
-    Acl, Attachment, ClusterId, Code, Id, MemberId, OpCode, Permissions, Reply, Seq, SessionId, Stat, Text,
-    Version, ZnodePath, Zxid,
+    Acl, Attachment, ClusterId, Code, Id, MemberId, OpCode, Permissions, Reply, Seq, SessionId, Shared, Stat,
+    Text, Version, ZnodePath, Zxid,
 };
 
 #[test]
@@ -572,7 +571,7 @@ fn describe(result: &Result<Reply, Code>, full: bool) -> String {
     let refusal = |code: &Code| format!("{code:?} ({})", code.to_wire());
     let stat = |stat: &Stat, short: String| if full { describe_stat(stat) } else { short };
     let version = |it: &Stat| stat(it, format!("version={}", it.version));
-    let data = |data: &Option<Arc<[u8]>>| match data {
+    let data = |data: &Option<Shared<u8>>| match data {
         None => "null".to_owned(),
         Some(data) => format!("{:?}", String::from_utf8_lossy(data)),
     };

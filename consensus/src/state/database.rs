@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::SyncSender;
 
 use bytes::Bytes;
 use machine::{Key, Machine, Record};
@@ -14,13 +13,10 @@ use rocksdb::{
     WriteOptions,
 };
 
+use super::load::{CURE, load, unreadable};
 use super::{keys, record};
 use crate::types::{LogId, SnapshotMeta, StoredMembership};
 use crate::{Fault, wire};
-
-/// Records that are read together when a state is loaded, and how many times as many may wait to be built in.
-const PORTION_RECORDS: usize = 4_096;
-const PORTIONS_AHEAD_MAX: usize = 4;
 
 /// A database of state, closed when this is dropped.
 pub(crate) struct Database {
@@ -118,18 +114,7 @@ impl Database {
     pub(super) fn load(&self) -> Result<(Machine, Progress), Fault> {
         let snapshot = self.db().snapshot();
         let progress = progress_of(&snapshot)?;
-        // To read records takes about as long as to make a world of them, so each is done by a thread of its own.
-        let (portions, coming) = std::sync::mpsc::sync_channel(PORTIONS_AHEAD_MAX);
-        let snapshot = &snapshot;
-        let (read, restored) = std::thread::scope(|scope| {
-            let reading = scope.spawn(move || read_portions(snapshot, &portions));
-            let restored = Machine::restore(coming.into_iter().flatten());
-            (reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), restored)
-        });
-        read?;
-        let machine = restored.map_err(|error| {
-            Fault::Damaged(format!("the state in {} is no whole world: {error}. {CURE}", self.dir.display()))
-        })?;
+        let machine = load(&snapshot, &self.dir.display().to_string())?;
         Ok((machine, progress))
     }
 
@@ -288,45 +273,3 @@ fn records_of(
         .iterator_opt(IteratorMode::Start, options)
         .map(|item| item.map(|(key, value)| (key, Bytes::from(value))).map_err(|error| unreadable(&error)))
 }
-
-/// Reads the records of the world, in portions, until nobody takes them any more.
-fn read_portions(
-    snapshot: &SnapshotWithThreadMode<'_, DB>,
-    portions: &SyncSender<Vec<Record>>,
-) -> Result<(), Fault> {
-    let mut portion = Vec::with_capacity(PORTION_RECORDS);
-    for item in records_of(snapshot) {
-        let (key, value) = item?;
-        portion.extend(parse(&key, value)?);
-        if portion.len() == PORTION_RECORDS {
-            let full = std::mem::replace(&mut portion, Vec::with_capacity(PORTION_RECORDS));
-            if portions.send(full).is_err() {
-                return Ok(());
-            }
-        }
-    }
-    // Who takes them no more has found that they are no world.
-    portions.send(portion).ok();
-    Ok(())
-}
-
-/// `None` for what is not about the world itself.
-pub(crate) fn parse(key: &[u8], value: Bytes) -> Result<Option<Record>, Fault> {
-    if keys::is_about_the_state(key) {
-        return Ok(None);
-    }
-    let key = keys::decode(key).ok_or_else(|| {
-        Fault::Damaged(format!("the state holds a record under the unknown key {key:?}. {CURE}"))
-    })?;
-    record::decode(key.clone(), value).map(Some).map_err(|error| {
-        Fault::Damaged(format!("the state's record of {key:?} does not parse: {error}. {CURE}"))
-    })
-}
-
-fn unreadable(error: &rocksdb::Error) -> Fault {
-    Fault::Damaged(format!("the state cannot be read ({error}). {CURE}"))
-}
-
-/// What to do about a state that cannot be trusted.
-pub(super) const CURE: &str = "If the other members are well, run `corral recover` with this member's configuration, \
-     and start it again: it will be sent everything";

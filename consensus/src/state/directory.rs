@@ -109,7 +109,7 @@ fn read_current(root: &Path) -> Result<Option<String>, Fault> {
         Ok(name) => Err(Fault::Damaged(format!(
             "{} names {name:?}, which is no state. {}",
             path.display(),
-            super::database::CURE
+            super::load::CURE
         ))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed("read", &path, error)),

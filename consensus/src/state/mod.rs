@@ -7,6 +7,8 @@
 mod keys;
 mod record;
 
+mod load;
+
 mod database;
 
 mod kept;
@@ -24,8 +26,8 @@ use std::time::{Duration, Instant};
 
 pub(crate) use closed::{begin, databases, look, progress};
 pub(crate) use database::Progress;
-pub(crate) use database::parse;
 pub(crate) use kept::{Incoming, Pinned, Promise, Store};
+pub(crate) use load::parse;
 
 /// Waits until nobody uses a database any more, so that whoever starts next can open it.
 pub(crate) fn wait_until_closed<T>(database: &Weak<T>, name: &str) {

@@ -1,6 +1,6 @@
 //! The world's records as bytes, and back.
 
-use std::sync::Arc;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 use machine::Home;
@@ -11,8 +11,12 @@ use machine::{
 use prost::Message;
 use proto::image;
 use proto::{
-    Acl, Attachment, ClusterId, EventKind, Id, MemberId, Permissions, Seq, SessionId, Text, ZnodePath, Zxid,
+    Acl, Attachment, ClusterId, EventKind, Id, MemberId, Permissions, Seq, SessionId, Shared, Text,
+    ZnodePath, Zxid,
 };
+
+/// The list of most znodes.
+static OPEN: LazyLock<Shared<Acl>> = LazyLock::new(|| [Acl::open()].into());
 
 /// The bytes of a record, which lie under its key.
 pub(super) fn encode(record: &Record) -> Vec<u8> {
@@ -107,14 +111,11 @@ pub(super) fn decode(key: Key, bytes: Bytes) -> Result<Record, String> {
         }
         Key::Znode(path) => {
             let znode = image::Znode::decode(bytes).map_err(|error| error.to_string())?;
-            let acl: Arc<[Acl]> = if znode.open {
-                [Acl::open()].into()
-            } else {
-                znode.acl.into_iter().map(decode_acl).collect()
-            };
+            let acl: Shared<Acl> =
+                if znode.open { OPEN.clone() } else { znode.acl.into_iter().map(decode_acl).collect() };
             Record::Znode(ZnodeRecord {
                 path,
-                data: znode.data.map(|data| Arc::from(&*data)),
+                data: znode.data.map(|data| Shared::from(&*data)),
                 acl,
                 czxid: Zxid::new(znode.czxid),
                 mzxid: Zxid::new(znode.mzxid),
@@ -298,7 +299,8 @@ mod tests {
                     PastChange { path: path.clone(), kind: ChangeKind::Created, acls: None },
                     PastChange { path: path.clone(), kind: ChangeKind::DataChanged, acls },
                     PastChange { path, kind: ChangeKind::Deleted, acls: None },
-                ],
+                ]
+                .into(),
             }),
             Record::Znode(ZnodeRecord { data: Some([].into()), ..znode.clone() }),
             Record::Znode(ZnodeRecord { acl: [].into(), ..znode.clone() }),

@@ -13,8 +13,9 @@ use parking_lot::Mutex;
 use proto::{image, limits};
 use tokio::sync::{mpsc, oneshot};
 
-use super::database::{self, Progress};
+use super::database::Progress;
 use super::kept::{Incoming, Kept, Pinned, Promise, Reader, Store};
+use super::load::parse;
 use super::{keys, pin, record};
 use crate::runtime::bugs::{Bug, is_in};
 use crate::runtime::dice::{Dice, pass};
@@ -413,7 +414,7 @@ fn progress(image: &Image) -> Result<Progress, Fault> {
 
 fn load(image: &Image) -> Result<(Machine, Progress), Fault> {
     let records: Vec<Option<Record>> =
-        image.iter().map(|(key, value)| database::parse(key, value.clone())).collect::<Result<_, _>>()?;
+        image.iter().map(|(key, value)| parse(key, value.clone())).collect::<Result<_, _>>()?;
     let machine = Machine::restore(records.into_iter().flatten())
         .map_err(|error| Fault::Damaged(format!("the state is no whole world: {error}")))?;
     Ok((machine, progress(image)?))

@@ -2,7 +2,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 
-use proto::ZnodePath;
+use proto::{Shared, ZnodePath};
 
 use super::*;
 
@@ -72,9 +72,11 @@ impl Stage {
             "set" => ChangeKind::DataChanged,
             _ => panic!("what is {verb:?}?"),
         };
-        let open: Arc<[Acl]> = Arc::from([Acl::open()]);
+        let open: Shared<Acl> = Shared::from([Acl::open()]);
         let acl = match owner {
-            Some(owner) => Arc::from([Acl { permissions: Permissions::READ, id: Id::new("digest", owner) }]),
+            Some(owner) => {
+                Shared::from([Acl { permissions: Permissions::READ, id: Id::new("digest", owner) }])
+            }
             None => open.clone(),
         };
         self.zxid = self.zxid.next();
@@ -323,7 +325,7 @@ fn many_listeners_share_one_frame() {
             (mailbox, listener)
         })
         .collect();
-    let acl: Arc<[Acl]> = Arc::from([Acl::open()]);
+    let acl: Shared<Acl> = Shared::from([Acl::open()]);
     let path = ZnodePath::parse("/x").unwrap();
     let change = Change { path, kind: ChangeKind::DataChanged, acl: acl.clone(), parent_acl: acl };
     watches.trigger(Zxid::new(1), &[change]);

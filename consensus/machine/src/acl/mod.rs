@@ -4,12 +4,11 @@ mod distinguished_name;
 mod scheme;
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 use proto::limits::ACL_LINES_OF_AUTH_MAX;
-use proto::{Acl, Code, Id, Permissions, Text};
+use proto::{Acl, Code, Id, Permissions, Shared, Text};
 
 use crate::command::Identities;
 use crate::rules::Rules;
@@ -94,25 +93,31 @@ pub(crate) fn masked(acl: &[Acl], who: Identities<'_>) -> Vec<Acl> {
 /// Lists in use, each kept once: a tree of a million znodes has a handful of them.
 #[derive(Debug, Default)]
 pub(crate) struct Lists {
-    lists: HashSet<Arc<[Acl]>, RandomState>,
+    lists: HashSet<Shared<Acl>, RandomState>,
+    /// That which was asked for last, which most often is asked for again.
+    last: Option<Shared<Acl>>,
     sweep_at: usize,
 }
 
 impl Lists {
     /// The one copy of this list. Text that still shares a client's request is copied, so that the request is not
     /// kept in memory for a few bytes of it.
-    pub(crate) fn intern(&mut self, list: &[Acl]) -> Arc<[Acl]> {
+    pub(crate) fn intern(&mut self, list: &[Acl]) -> Shared<Acl> {
+        if let Some(last) = self.last.as_ref().filter(|last| ***last == *list) {
+            return last.clone();
+        }
         if let Some(known) = self.lists.get(list) {
+            self.last = Some(known.clone());
             return known.clone();
         }
         // What nobody uses any more is thrown out whenever the number of lists has doubled. That depends on who
         // else still holds a list for a moment, and may: no answer depends on it.
         if self.lists.len() >= self.sweep_at.max(SWEEP_MIN) {
-            self.lists.retain(|list| Arc::strong_count(list) > 1);
+            self.lists.retain(|list| list.holders() > 1);
             self.sweep_at = 2 * self.lists.len();
         }
         let own = |text: &Text| Text::from(&**text);
-        let list: Arc<[Acl]> = list
+        let list: Shared<Acl> = list
             .iter()
             .map(|entry| Acl {
                 permissions: entry.permissions,
@@ -177,6 +182,6 @@ mod tests {
             drop(lists.intern(&[Acl { permissions: Permissions::ALL, id }]));
         }
         assert!(lists.lists.len() <= 2 * SWEEP_MIN, "{} lists", lists.lists.len());
-        assert!(Arc::ptr_eq(&kept, &lists.intern(&[Acl::open()])));
+        assert!(kept.is(&lists.intern(&[Acl::open()])));
     }
 }

@@ -307,7 +307,7 @@ impl<'a> Missed<'a> {
                 First::Seen(place, EventKind::Deleted, past)
             }
             (_, Some((place, past)), _) => First::Seen(place, EventKind::ChildrenChanged, past),
-            (None, None, Some(znode)) if self.is_in_gap(znode.pzxid) => {
+            (None, None, Some(znode)) if self.is_in_gap(znode.pzxid()) => {
                 First::Concluded(EventKind::ChildrenChanged)
             }
             (None, None, _) => First::Waiting,
@@ -337,8 +337,8 @@ impl<'a> Missed<'a> {
             }
             self.conclude_root(path, first);
             if let Some(znode) = self.tree.get(path)
-                && self.is_in_gap(znode.pzxid)
-                && znode.pzxid != znode.czxid
+                && self.is_in_gap(znode.pzxid())
+                && znode.pzxid() != znode.czxid
             {
                 self.conclude(EventKind::ChildrenChanged, path, znode);
             }

@@ -6,11 +6,10 @@
 mod runs;
 mod stems;
 
-use std::sync::Arc;
-
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
-use proto::{Acl, ZnodePath, Zxid, limits};
+use proto::{Acl, Shared, ZnodePath, Zxid, limits};
+use smallvec::SmallVec;
 
 use crate::acl::is_readable;
 use crate::outcome::{Change, ChangeKind};
@@ -46,7 +45,7 @@ pub struct HistoryRecord {
     /// The transaction.
     pub zxid: Zxid,
     /// What it changed, in the order in which it did; never nothing.
-    pub changes: Vec<PastChange>,
+    pub changes: SmallVec<[PastChange; 1]>,
 }
 
 /// What happened to one znode.
@@ -64,9 +63,9 @@ pub struct PastChange {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PastAcls {
     /// The znode's.
-    pub own: Arc<[Acl]>,
+    pub own: Shared<Acl>,
     /// The parent's.
-    pub parent: Arc<[Acl]>,
+    pub parent: Shared<Acl>,
 }
 
 /// The changes of late.
@@ -85,7 +84,7 @@ pub(crate) struct History {
     bounds: HistoryBounds,
     runs: Runs,
     /// ACLs that changes need, and how many do.
-    acls: HashMap<Arc<[Acl]>, usize, RandomState>,
+    acls: HashMap<Shared<Acl>, usize, RandomState>,
     forgotten: Zxid,
     bytes: u64,
     /// Up to where the changes were taken, to be written behind.
@@ -287,7 +286,7 @@ impl History {
         }
     }
 
-    fn let_go(&mut self, acl: &Arc<[Acl]>) {
+    fn let_go(&mut self, acl: &Shared<Acl>) {
         let Some(users) = self.acls.get_mut(acl) else { return };
         *users -= 1;
         if *users == 0 {
@@ -345,7 +344,7 @@ impl PastChange {
 impl From<&Change> for PastChange {
     fn from(change: &Change) -> Self {
         let is_open = is_readable(&change.acl)
-            && (Arc::ptr_eq(&change.acl, &change.parent_acl) || is_readable(&change.parent_acl));
+            && (change.acl.is(&change.parent_acl) || is_readable(&change.parent_acl));
         let acls = (!is_open)
             .then(|| Box::new(PastAcls { own: change.acl.clone(), parent: change.parent_acl.clone() }));
         Self { path: change.path.clone(), kind: change.kind, acls }

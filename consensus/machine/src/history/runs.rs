@@ -7,6 +7,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 use proto::path::ancestors;
 use proto::{ZnodePath, Zxid};
+use smallvec::SmallVec;
 
 use super::stems::{Hashed, Stems};
 use super::{HistoryRecord, PastChange};
@@ -123,7 +124,7 @@ impl Runs {
             }
             let zxid = self.at(place).zxid;
             let changes = (place..self.next).map(|place| self.at(place)).take_while(|past| past.zxid == zxid);
-            let changes: Vec<_> = changes.map(|past| past.change.clone()).collect();
+            let changes: SmallVec<_> = changes.map(|past| past.change.clone()).collect();
             place += changes.len() as u64;
             Some(HistoryRecord { zxid, changes })
         })

@@ -18,14 +18,14 @@ pub(super) fn create(txn: &mut Txn<'_>, request: &Create) -> Result<Reply, Code>
     let parent = txn.tree.get(parent).ok_or(Code::NoNode)?;
     acl::require(&parent.acl, txn.who, Permissions::CREATE)?;
     let path = if mode.sequential {
-        ZnodePath::with_sequence(&request.path, parent.created)?
+        ZnodePath::with_sequence(&request.path, parent.created())?
     } else {
         ZnodePath::parse(&request.path)?
     };
     if txn.tree.get(&path).is_some() {
         return Err(Code::NodeExists);
     }
-    if parent.kind.owner().is_some() {
+    if parent.kind().owner().is_some() {
         return Err(Code::NoChildrenForEphemerals);
     }
     let weight = Weight::of(request.data.as_deref());
@@ -38,9 +38,10 @@ pub(super) fn create(txn: &mut Txn<'_>, request: &Create) -> Result<Reply, Code>
         Stay::Ttl(ttl) => Kind::Ttl(ttl),
     };
     let list = txn.tree.intern(&list);
-    let znode = Znode::new(detached(request.data.as_ref()), list.clone(), kind, txn.zxid, txn.time);
+    let data = detached(request.data.as_ref());
+    let znode = Znode::new(path.clone(), data, list.clone(), kind, txn.zxid, txn.time);
     let stat = znode.stat();
-    let mark = txn.tree.create(&path, znode);
+    let mark = txn.tree.create(znode);
     txn.remember(|| Undo::Create { path: path.clone(), parent: mark });
     quota::created(txn, &path, weight);
     txn.report(ChangeKind::Created, path.clone(), list);

@@ -21,7 +21,7 @@ pub(super) fn delete(txn: &mut Txn<'_>, path: &str, version: Version) -> Result<
     if !version.expects(znode.version) {
         return Err(Code::BadVersion);
     }
-    if znode.children.is_some() {
+    if !znode.is_leaf() {
         return Err(Code::NotEmpty);
     }
 
@@ -52,7 +52,7 @@ pub(crate) fn delete_due(txn: &mut Txn<'_>, path: &str, never_used_ms: Millis) -
 fn remove(txn: &mut Txn<'_>, path: ZnodePath) {
     let (znode, mark) = txn.tree.delete(&path, txn.zxid);
     let (acl, weight) = (znode.acl.clone(), Weight::of(znode.data.as_deref()));
-    txn.remember(|| Undo::Delete { path: path.clone(), znode, parent: mark });
+    txn.remember(|| Undo::Delete { znode, parent: mark });
     quota::deleted(txn, &path, weight);
     txn.report(ChangeKind::Deleted, path, acl);
 }

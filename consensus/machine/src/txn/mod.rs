@@ -15,11 +15,9 @@ mod set_data;
 mod multi;
 mod reconfig;
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use proto::request::Write;
-use proto::{Acl, Code, Reply, SessionId, ZnodePath, Zxid};
+use proto::{Acl, Code, Reply, SessionId, Shared, ZnodePath, Zxid};
 use smallvec::SmallVec;
 
 use crate::command::{Identities, Millis};
@@ -98,7 +96,7 @@ impl<'a> Txn<'a> {
         }
     }
 
-    fn report(&mut self, kind: ChangeKind, path: ZnodePath, acl: Arc<[Acl]>) {
+    fn report(&mut self, kind: ChangeKind, path: ZnodePath, acl: Shared<Acl>) {
         let parent_acl = match kind {
             ChangeKind::DataChanged => acl.clone(),
             ChangeKind::Created | ChangeKind::Deleted => {
@@ -111,6 +109,6 @@ impl<'a> Txn<'a> {
 }
 
 /// A copy that does not keep the client's request, or a whole batch of the log, in memory.
-fn detached(data: Option<&Bytes>) -> Option<Arc<[u8]>> {
-    data.map(|data| Arc::from(&**data))
+fn detached(data: Option<&Bytes>) -> Option<Shared<u8>> {
+    data.map(|data| Shared::from(&**data))
 }

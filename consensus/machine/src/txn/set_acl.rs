@@ -16,7 +16,7 @@ pub(super) fn set_acl(
     let list = acl::expand(list, txn.who, txn.rules)?;
     let znode = txn.tree.get(&path).ok_or(Code::NoNode)?;
     acl::require(&znode.acl, txn.who, Permissions::ADMIN)?;
-    if !version.expects(znode.aversion) {
+    if !version.expects(znode.aversion()) {
         return Err(Code::BadVersion);
     }
 

@@ -3,9 +3,7 @@
 //! The tree is changed in place, and each change says how to take it back: so there is never a second copy of
 //! anything, and an ordinary transaction pays nothing.
 
-use std::sync::Arc;
-
-use proto::ZnodePath;
+use proto::{Shared, ZnodePath};
 
 use crate::tree::{DataMark, ParentMark, Tree};
 use crate::znode::Znode;
@@ -13,9 +11,9 @@ use crate::znode::Znode;
 /// One change that can be taken back.
 pub(super) enum Undo {
     Create { path: ZnodePath, parent: ParentMark },
-    Delete { path: ZnodePath, znode: Box<Znode>, parent: ParentMark },
+    Delete { znode: Box<Znode>, parent: ParentMark },
     SetData { path: ZnodePath, before: DataMark },
-    Usage { path: ZnodePath, before: Option<Arc<[u8]>> },
+    Usage { path: ZnodePath, before: Option<Shared<u8>> },
 }
 
 /// Takes changes back, the last one first.
@@ -23,7 +21,7 @@ pub(super) fn roll_back(tree: &mut Tree, log: Vec<Undo>) {
     for undo in log.into_iter().rev() {
         match undo {
             Undo::Create { path, parent } => tree.undo_create(&path, parent),
-            Undo::Delete { path, znode, parent } => tree.undo_delete(&path, *znode, parent),
+            Undo::Delete { znode, parent } => tree.undo_delete(znode, parent),
             Undo::SetData { path, before } => tree.undo_set_data(&path, before),
             Undo::Usage { path, before } => drop(tree.put_usage(&path, before)),
         }

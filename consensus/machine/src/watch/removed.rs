@@ -4,7 +4,6 @@
 //! elsewhere. By then the table knows nothing of the watch, and would take it for a new one.
 
 use std::collections::BTreeMap;
-use std::mem::size_of;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -13,8 +12,8 @@ use proto::{SessionId, ZnodePath};
 use super::record::{RemovedWatch, Reported};
 use super::{Mode, WatchBounds};
 
-/// What one of them is reckoned to take besides its path: an entry of a tree that is half full.
-const REMOVED_BYTES: u64 = 2 * size_of::<(ZnodePath, Mode, Reported)>() as u64;
+/// What one of them is reckoned to take besides its path: an entry of a tree that is half full, on all members alike.
+const REMOVED_BYTES: u64 = 80;
 
 type OfSession = BTreeMap<(ZnodePath, Mode), Reported>;
 
