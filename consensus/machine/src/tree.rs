@@ -94,8 +94,8 @@ impl Tree {
 
     /// The znode at this path.
     pub(crate) fn get(&self, path: &str) -> Option<&Znode> {
-        let is_it = |znode: &Box<Znode>| *znode.path == *path;
-        self.znodes.find(self.hasher.hash_one(path), is_it).map(|znode| &**znode)
+        let found = self.znodes.find(self.hasher.hash_one(path), |znode| *znode.path == *path);
+        found.map(|znode| &**znode)
     }
 
     /// The znode at this path, and the path as the tree keeps it: a clone of that shares its text.
@@ -298,9 +298,8 @@ impl Tree {
     #[must_use]
     pub(crate) fn place(&mut self, znode: Box<Znode>) -> bool {
         let Self { znodes, hasher, .. } = self;
-        let hash = hasher.hash_one(znode.path.as_str());
-        let is_it = |other: &Box<Znode>| other.path == znode.path;
-        match znodes.entry(hash, is_it, |other| hasher.hash_one(other.path.as_str())) {
+        let hash = |znode: &Znode| hasher.hash_one(znode.path.as_str());
+        match znodes.entry(hash(&znode), |other| other.path == znode.path, |other| hash(other)) {
             Entry::Occupied(_) => return false,
             Entry::Vacant(place) => {
                 self.data_bytes += weight(&znode);
@@ -414,8 +413,8 @@ impl Tree {
     }
 
     fn get_mut(&mut self, path: &str) -> Option<&mut Znode> {
-        let is_it = |znode: &Box<Znode>| *znode.path == *path;
-        self.znodes.find_mut(self.hasher.hash_one(path), is_it).map(|znode| &mut **znode)
+        let found = self.znodes.find_mut(self.hasher.hash_one(path), |znode| *znode.path == *path);
+        found.map(|znode| &mut **znode)
     }
 
     fn expect(&mut self, path: &str) -> &mut Znode {
