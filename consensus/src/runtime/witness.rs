@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use machine::Applied;
 use parking_lot::Mutex;
+use proto::Zxid;
 
 /// How often what happened.
 pub(crate) type Counts = BTreeMap<&'static str, u64>;
@@ -16,13 +18,14 @@ const EVENTS_MAX: u64 = 5_000_000;
 #[derive(Default)]
 pub(crate) struct Witness {
     inner: Mutex<Inner>,
+    /// When the simulation began.
+    begun: Option<tokio::time::Instant>,
     /// Whether to print everything as it happens.
     aloud: bool,
 }
 
 #[derive(Default)]
 struct Inner {
-    begun: Option<tokio::time::Instant>,
     trace: u64,
     events: u64,
     counts: Counts,
@@ -37,22 +40,20 @@ struct Inner {
     states: BTreeMap<u64, u64>,
     /// Of each place in the log at which some member's world was looked at: what it came to.
     worlds: BTreeMap<u64, u64>,
-    /// Of each transaction: what it came to.
-    outcomes: BTreeMap<u64, u64>,
+    /// Of each transaction: what it came to where it was applied first.
+    outcomes: BTreeMap<Zxid, Applied>,
     /// Of each term: who led.
     leaders: BTreeMap<u64, u64>,
 }
 
 impl Witness {
     pub(crate) fn new(aloud: bool) -> Self {
-        let inner = Inner { begun: Some(tokio::time::Instant::now()), ..Inner::default() };
-        Self { inner: Mutex::new(inner), aloud }
+        Self { inner: Mutex::default(), begun: Some(tokio::time::Instant::now()), aloud }
     }
 
     /// Milliseconds since the simulation began.
     pub(crate) fn now(&self) -> u64 {
-        let begun = self.inner.lock().begun;
-        begun.map_or(0, |begun| u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX))
+        self.begun.map_or(0, |begun| u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
     /// Notes that something happened.
@@ -163,11 +164,17 @@ impl Witness {
     }
 
     /// A member saw a transaction come to this.
-    pub(crate) fn came_to(&self, member: u64, zxid: u64, outcome: u64) {
-        let known = *self.inner.lock().outcomes.entry(zxid).or_insert(outcome);
-        if known != outcome {
+    pub(crate) fn came_to(&self, member: u64, applied: &Applied) {
+        let zxid = applied.zxid;
+        let is_known = {
+            let mut inner = self.inner.lock();
+            let known = inner.outcomes.entry(zxid).or_insert_with(|| applied.clone());
+            known.verdict == applied.verdict && known.changes == applied.changes
+        };
+        if !is_known {
             self.broken(&format!(
-                "transaction {zxid:x} came to something else on member {member} than on another"
+                "transaction {:x} came to something else on member {member} than on another",
+                zxid.get()
             ));
         }
     }

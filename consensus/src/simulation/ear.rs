@@ -1,7 +1,6 @@
 //! What a simulated member applies, as it is heard: by the witness, and by those of its clients whom it concerns.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write};
 use std::sync::{Arc, OnceLock, Weak};
 
 use machine::{Applied, Machine, Verdict};
@@ -13,7 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::applier::Raft;
 use crate::member::Member;
-use crate::runtime::witness::{self, Witness};
+use crate::runtime::witness::Witness;
 use crate::{Observer, state};
 
 /// How many places of the log lie between two looks at a whole world.
@@ -68,9 +67,7 @@ impl Observer for Ear {
             verdict,
             Verdict::Opened { .. } | Verdict::Answered { .. } | Verdict::Closed { .. } | Verdict::Reaped
         ) {
-            let mut sum = Sum(0);
-            let _ = write!(sum, "{verdict:?} {:?}", applied.changes);
-            self.witness.came_to(self.member, zxid.get(), sum.0);
+            self.witness.came_to(self.member, applied);
         }
         match verdict {
             Verdict::Opened { home, .. }
@@ -92,16 +89,6 @@ impl Observer for Ear {
         self.witness.note("worlds replaced", &[self.member]);
         // What was answered in between is not known here: everybody is hung up.
         self.lines.lock().clear();
-    }
-}
-
-/// Adds up what is written into it.
-struct Sum(u64);
-
-impl Write for Sum {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0 = witness::mix(self.0, witness::bytes(text.as_bytes()));
-        Ok(())
     }
 }
 
