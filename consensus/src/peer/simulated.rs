@@ -115,10 +115,13 @@ impl Ether {
         self.0.breaks.send_modify(|breaks| *breaks += 1);
     }
 
+    /// How often the connections of these two were broken.
+    fn broken(&self, one: u64, other: u64) -> u64 {
+        self.0.state.lock().broken.get(&(one.min(other), one.max(other))).copied().unwrap_or(0)
+    }
+
     fn connection(&self, from: u64, to: u64) -> Connection {
-        let pair = (from.min(to), from.max(to));
-        let number = self.0.state.lock().broken.get(&pair).copied().unwrap_or(0);
-        Connection { ether: self.clone(), from, to, number }
+        Connection { ether: self.clone(), from, to, number: self.broken(from, to) }
     }
 }
 
@@ -141,7 +144,7 @@ impl Connection {
     }
 
     fn holds(&self) -> bool {
-        self.ether.connection(self.from, self.to).number == self.number
+        self.ether.broken(self.from, self.to) == self.number
     }
 
     async fn until_broken(&self) {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use machine::Rules;
+use machine::{Machine, Rules};
 use openraft::async_runtime::WatchReceiver;
 use parking_lot::Mutex;
 use proto::{MemberId, Zxid};
@@ -250,9 +250,8 @@ impl World {
     /// Who the members are by the world that has come furthest, and whether each votes.
     pub(crate) fn members(&self) -> BTreeMap<u64, bool> {
         let running = self.all_running();
-        let known = |it: &Running| it.consensus.read(|machine| (machine.last_zxid(), machine.members()));
-        let furthest = running.values().map(known).max_by_key(|(zxid, _)| *zxid);
-        let written = furthest.into_iter().flat_map(|(_, lines)| lines);
+        let furthest = running.values().max_by_key(|it| it.consensus.read(Machine::last_zxid));
+        let written = furthest.into_iter().flat_map(|it| it.consensus.read(Machine::members));
         let written: BTreeMap<u64, bool> = written
             .filter_map(|line| directory::read(&line))
             .map(|(id, line)| (id, !line.observer))

@@ -27,8 +27,10 @@ use crate::{Fault, runtime};
 /// Milliseconds until a state is pinned.
 const PINNING: Range<u64> = 0..4;
 
-type Image = BTreeMap<Vec<u8>, Bytes>;
-type Changes = Vec<(Vec<u8>, Option<Bytes>)>;
+/// Where a record lies: an image is copied often, and its keys are not.
+type Place = Arc<[u8]>;
+type Image = BTreeMap<Place, Bytes>;
+type Changes = Vec<(Place, Option<Bytes>)>;
 
 /// What keeps a state from one life of a member to the next. Cloning shares it.
 #[derive(Clone)]
@@ -112,7 +114,7 @@ impl Platter {
         let lacks =
             if bug == Some(Bug::StateOutOfOrder) { dice.within(0..kept.max(1) as u64) } else { u64::MAX };
         for (_, changes) in (0..).zip(written.into_iter().take(kept)).filter(|(place, _)| *place != lacks) {
-            change(&mut surface.safe, changes);
+            change(&mut surface.safe, &changes);
         }
     }
 
@@ -147,7 +149,7 @@ impl Platter {
     fn current(&self) -> Image {
         let surface = self.0.lock();
         let mut image = surface.safe.clone();
-        surface.written.iter().for_each(|changes| change(&mut image, changes.clone()));
+        surface.written.iter().for_each(|changes| change(&mut image, changes));
         image
     }
 
@@ -155,7 +157,7 @@ impl Platter {
         self.see_to_write()?;
         let mut surface = self.0.lock();
         for changes in std::mem::take(&mut surface.written) {
-            change(&mut surface.safe, changes);
+            change(&mut surface.safe, &changes);
         }
         Ok(())
     }
@@ -172,7 +174,7 @@ impl Platter {
 
 /// What records come to, each and all together.
 struct Sums {
-    single: BTreeMap<Vec<u8>, u64>,
+    single: BTreeMap<Place, u64>,
     all: u64,
 }
 
@@ -183,16 +185,16 @@ impl Sums {
         sums
     }
 
-    fn put(&mut self, key: &[u8], value: Option<&Bytes>) {
+    fn put(&mut self, key: &Place, value: Option<&Bytes>) {
         // How far in the log it leads is that of the member, not of the world.
-        if key == keys::PROGRESS_KEY {
+        if **key == keys::PROGRESS_KEY {
             return;
         }
         let sum = |value: &Bytes| witness::mix(witness::bytes(key), witness::bytes(value));
         let before = match value.map(sum) {
             Some(sum) => {
                 self.all = self.all.wrapping_add(sum);
-                self.single.insert(key.to_vec(), sum)
+                self.single.insert(key.clone(), sum)
             }
             None => self.single.remove(key),
         };
@@ -245,7 +247,9 @@ impl Kept for Simulated {
     ) -> BoxFuture<'_, Result<(), Fault>> {
         let mut changes: Changes = changes
             .iter()
-            .map(|(key, value)| (keys::encode(key), value.as_ref().map(|value| record::encode(value).into())))
+            .map(|(key, value)| {
+                (keys::encode(key).into(), value.as_ref().map(|value| record::encode(value).into()))
+            })
             .collect();
         let sum = {
             let mut sums = self.sums.lock();
@@ -254,7 +258,7 @@ impl Kept for Simulated {
         };
         // The world stands right behind these changes, and nobody else has had a turn since.
         progress.applied.into_iter().for_each(|applied| (self.look)(applied, sum, true));
-        changes.push((keys::PROGRESS_KEY.to_vec(), Some(progress.encode().into())));
+        changes.push((keys::PROGRESS_KEY.into(), Some(progress.encode().into())));
         let generation = self.platter.0.lock().generation;
         Box::pin(async move {
             let job = Job { generation, changes, applied: progress.applied };
@@ -279,7 +283,7 @@ impl Kept for Simulated {
             if is_in(Bug::SnapshotBehind) {
                 let now = image.get(keys::PROGRESS_KEY.as_slice()).cloned();
                 image = self.platter.0.lock().safe.clone();
-                now.map(|now| image.insert(keys::PROGRESS_KEY.to_vec(), now));
+                now.map(|now| image.insert(keys::PROGRESS_KEY.into(), now));
             }
             if is_in(Bug::SnapshotWithoutWatches) {
                 image.retain(|key, _| !matches!(keys::decode(key), Some(Key::Watch(..))));
@@ -328,7 +332,7 @@ impl Pinned for Pin {
         let records = self
             .image
             .iter()
-            .map(|(key, value)| Ok(image::Record { key: key.clone().into(), value: value.clone() }));
+            .map(|(key, value)| Ok(image::Record { key: key.to_vec().into(), value: value.clone() }));
         let mut pieces = Vec::new();
         pin::send(records, |piece| {
             pieces.push(piece);
@@ -366,7 +370,7 @@ struct Received {
 impl Incoming for Received {
     fn write(&mut self, records: &[image::Record]) -> Result<(), Fault> {
         for image::Record { key, value } in records {
-            self.image.insert(key.to_vec(), value.clone());
+            self.image.insert(Arc::from(&**key), value.clone());
         }
         Ok(())
     }
@@ -393,15 +397,16 @@ impl Incoming for Received {
 
 fn blank() -> Image {
     let world = Machine::new();
-    let records = world.records().map(|record| (keys::encode(&record.key()), record::encode(&record).into()));
-    records.chain([(keys::FORMAT_KEY.to_vec(), keys::FORMAT.to_be_bytes().to_vec().into())]).collect()
+    let records =
+        world.records().map(|record| (keys::encode(&record.key()).into(), record::encode(&record).into()));
+    records.chain([(keys::FORMAT_KEY.into(), keys::FORMAT.to_be_bytes().to_vec().into())]).collect()
 }
 
-fn change(image: &mut Image, changes: Changes) {
+fn change(image: &mut Image, changes: &Changes) {
     for (key, value) in changes {
         match value {
-            Some(value) => image.insert(key, value),
-            None => image.remove(&key),
+            Some(value) => image.insert(key.clone(), value.clone()),
+            None => image.remove(key),
         };
     }
 }
