@@ -3,13 +3,13 @@
 //!
 //! Raft would do so by itself. But it has no regard for members that are being sent the state, see [`Holds`].
 
-use openraft::RaftMetrics;
+use openraft::async_runtime::WatchReceiver;
 
 use crate::Retention;
 use crate::applier::Raft;
 use crate::peer::Holds;
 use crate::safe::Safe;
-use crate::types::{LogId, TypeConfig};
+use crate::types::LogId;
 
 /// Entries that go at a time, at least, however rarely the state is made safe.
 const BATCH_MAX: u64 = 10_000;
@@ -34,10 +34,21 @@ impl Purger {
     /// Does so until Raft stops.
     pub(crate) async fn run(self) {
         let (mut safe, mut asked) = (None, 0);
-        let is_more = |now: &RaftMetrics<TypeConfig>, safe: Option<LogId>| self.safe.upto(now) > safe;
-        while let Ok(now) = self.raft.wait(None).metrics(|now| is_more(now, safe), "purge the log").await {
-            safe = self.safe.upto(&now);
-            let purged = next(now.purged).max(asked);
+        let mut metrics = self.raft.metrics();
+        loop {
+            // Looked at where they are: they change all the time, and to copy them each time takes long.
+            let (upto, purged) = {
+                let now = metrics.borrow_watched();
+                (self.safe.upto(&now), now.purged)
+            };
+            if upto <= safe {
+                match metrics.changed().await {
+                    Ok(()) => continue,
+                    Err(_) => return,
+                }
+            }
+            safe = upto;
+            let purged = next(purged).max(asked);
             let end = self.end(safe, self.holds.lowest());
             if end < purged + self.batch {
                 continue;

@@ -134,8 +134,9 @@ impl Reporter {
 
     fn report(&mut self, metrics: &RaftMetrics<TypeConfig>, quiet: bool) {
         let membership = metrics.membership_config.membership();
-        let voters: Vec<u64> = membership.voter_ids().collect();
         let own = metrics.state == ServerState::Leader;
+        // To gather them takes long, and only a leader asks.
+        let voters: Vec<u64> = if own { membership.voter_ids().collect() } else { Vec::new() };
         // A leader that has lost its quorum goes on calling itself one, and so do its followers.
         let silent = match metrics.state {
             ServerState::Leader => {
