@@ -1,7 +1,7 @@
 # The front door. `make` alone says what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build packages test lint fmt deny doc bless image up down failover watch-cost compare audit faults kazoo differ fuzz simulate simulate-sessions
+.PHONY: help run build packages test lint fmt deny doc bless image up down bench failover watch-cost compare audit faults kazoo differ fuzz simulate simulate-sessions
 
 # The C++ of RocksDB is compiled once for each version and compiler, outside the checkout.
 ROCKSDB = export ROCKSDB_STATIC=1 ROCKSDB_LIB_DIR="$$(deploy/build/rocksdb.sh)"
@@ -66,6 +66,9 @@ up: image ## three members in containers, clients on ports 2181 to 2183
 
 down: ## the containers end; their volumes stay (add -v to the compose command to drop them)
 	@$(COMPOSE) down
+
+bench: packages ## what single paths cost, without a cluster: minutes, once it is built (BENCH="restore --sample-count 50")
+	@$(ROCKSDB) && cargo bench --locked -p proto -p machine -p consensus --bench '*' -- $(BENCH)
 
 failover: build ## kill the leader 20 times under load and print the gaps (FAILOVER="--fault freeze --times 50 --tree 1000000")
 	@$(ROCKSDB) && CORRAL_BIN=$(CURDIR)/target/release/corral cargo run --locked --release -p tests --bin failover-gap -- $(FAILOVER)

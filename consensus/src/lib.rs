@@ -82,6 +82,13 @@ pub fn count_transactions(entry: &bytes::Bytes) -> Result<usize, Fault> {
     entry::decode(entry).map(|commands| commands.len())
 }
 
+/// What these come to as one entry of the log: for those who try what that costs.
+#[doc(hidden)]
+pub fn pack_transactions(proposals: Vec<Proposal>) -> bytes::Bytes {
+    let transactions = proposals.into_iter().map(entry::encode).collect();
+    entry::encode_batch(0, machine::Rules::default(), transactions)
+}
+
 /// This member's part in the ensemble. Cloning shares it.
 ///
 /// It must be shut down before the process ends: what is on disk is in use until then.
