@@ -109,7 +109,7 @@ impl Znode {
         self.rare.as_ref().map_or(self.czxid, |rare| rare.pzxid)
     }
 
-    /// How often its ACL was written.
+    /// The version of its ACL.
     pub(crate) fn aversion(&self) -> i32 {
         self.rare.as_ref().map_or(0, |rare| rare.aversion)
     }

@@ -54,8 +54,8 @@ impl Patience {
         self.told.lock().values().copied().fold(self.own, Duration::max)
     }
 
-    /// Lets this member not ask for votes again while those of the last term may still come, its own or another's. Returns when Raft
-    /// has stopped.
+    /// Lets this member not ask for votes again while those of the last term may still come, its own or another's: whoever may win needs
+    /// as long as the slowest. Where nobody needs longer than this member it does nothing. Returns when Raft has stopped.
     pub(crate) async fn keep(self, raft: Raft, candidacy: Candidacy) {
         let mut metrics = raft.server_metrics();
         let (mut voted, mut until) = (None, None);

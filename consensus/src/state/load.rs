@@ -17,7 +17,7 @@ use crate::Fault;
 const PORTION_BYTES: usize = 256 << 10;
 const PORTIONS_AHEAD_MAX: usize = 4;
 
-/// Threads that make records of bytes. To build a world of them takes about as long as two of these.
+/// Threads that make records of bytes: with the one that reads and the one that builds, as many as a machine of four cores runs at once.
 const PARSERS: usize = 2;
 
 /// Records as they lie on disk, one behind the other.
