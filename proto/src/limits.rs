@@ -198,12 +198,16 @@ pub const LOG_JOBS_PER_SYNC_MAX: usize = 4_096;
 /// is over waits for the next.
 pub const LOG_BYTES_PER_SYNC_MAX: usize = 8 << 20;
 
+/// For how long what was applied may wait to be handed to the state on disk, so that what is changed again meanwhile is
+/// written once. Behind that the next entry hands it over: a start after a crash applies that much more of the log.
+pub const PERSIST_BEHIND_MAX: Duration = Duration::from_millis(500);
+
 /// Batches of changes that wait to be written behind to the state on disk. At the bound apply waits.
-pub const PERSIST_BATCHES_MAX: usize = 1_024;
+pub const PERSIST_BATCHES_MAX: usize = 16;
 
 /// Records that are written behind to the state on disk in one write; a single larger batch is still written whole.
 /// What is over waits for the next.
-pub const PERSIST_RECORDS_PER_WRITE_MAX: usize = 16_384;
+pub const PERSIST_RECORDS_PER_WRITE_MAX: usize = 32_768;
 
 /// Bytes of records that are written behind in one write, with the same consequence: each child of a large znode that is
 /// made or deleted writes the parent anew, data and all.

@@ -1,9 +1,11 @@
 //! The database of the state: whole worlds in, changes in, a world out.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use machine::{Key, Machine, Record};
 use prost::Message;
 use proto::image;
@@ -72,9 +74,9 @@ impl Batch {
         self.batch.size_in_bytes()
     }
 
-    /// Adds what an entry of the log changed.
+    /// Adds what entries of the log changed.
     pub(super) fn add(&mut self, changes: &[(Key, Option<Record>)]) {
-        for (key, record) in changes {
+        for (key, record) in last_of_each(changes) {
             let key = keys::encode(key);
             match record {
                 Some(record) => self.batch.put(key, record::encode(record)),
@@ -82,6 +84,14 @@ impl Batch {
             }
         }
     }
+}
+
+/// The last change of each key. In the order of the keys, because the place of a record is found by that of the one before it.
+fn last_of_each(changes: &[(Key, Option<Record>)]) -> Vec<&(Key, Option<Record>)> {
+    let mut known = HashSet::with_capacity_and_hasher(changes.len(), RandomState::default());
+    let mut last: Vec<_> = changes.iter().rev().filter(|(key, _)| known.insert(key)).collect();
+    last.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    last
 }
 
 impl Database {

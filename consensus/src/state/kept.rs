@@ -46,8 +46,8 @@ impl Deref for Store {
 
 /// A state that is written behind the world.
 pub(crate) trait Kept: Send + Sync + 'static {
-    /// Hands over what one or more entries changed, and how far in the log that leads. Waits only if the disk is far
-    /// behind.
+    /// Hands over what one or more entries changed, and how far in the log that leads. It may be kept for a while before it is
+    /// written. Waits only if the disk is far behind.
     fn write(
         &self,
         changes: Vec<(Key, Option<Record>)>,

@@ -11,6 +11,8 @@ mod load;
 
 mod database;
 
+mod behind;
+
 mod kept;
 
 mod pin;

@@ -8,9 +8,10 @@ use futures_util::future::BoxFuture;
 use machine::{Key, Machine, Record};
 use parking_lot::{Mutex, RwLock};
 use proto::{image, limits};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot, watch};
 use tracing::error;
 
+use super::behind::{Behind, Changes};
 use super::database::{Batch, Database, Progress};
 use super::directory::Directory;
 use super::kept::{Incoming, Kept, Pinned, Promise};
@@ -26,6 +27,8 @@ pub(super) struct OnDisk {
 struct Shared {
     directory: Directory,
     current: Current,
+    /// Held while something is handed to the thread, so that it gets all in the order of the log.
+    behind: AsyncMutex<Behind>,
     jobs: mpsc::Sender<Job>,
     written: watch::Receiver<Option<LogId>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -35,7 +38,7 @@ struct Shared {
 type Current = Arc<RwLock<Option<Arc<Database>>>>;
 
 enum Job {
-    Write { changes: Vec<(Key, Option<Record>)>, progress: Progress },
+    Write { changes: Changes, progress: Progress },
     Replace { database: Arc<Database>, applied: Option<LogId> },
     Pin(oneshot::Sender<Result<Arc<dyn Pinned>, Fault>>),
     Stop,
@@ -60,6 +63,7 @@ impl OnDisk {
         let shared = Shared {
             directory,
             current,
+            behind: AsyncMutex::default(),
             jobs,
             written: progress_of_thread,
             thread: Mutex::new(Some(thread)),
@@ -68,20 +72,36 @@ impl OnDisk {
     }
 }
 
+impl Shared {
+    /// Hands over what waits.
+    async fn hand_over(&self, behind: &mut Behind) -> Result<(), Fault> {
+        match behind.take() {
+            Some((changes, progress)) => self.send(Job::Write { changes, progress }).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn send(&self, job: Job) -> Result<(), Fault> {
+        self.jobs.send(job).await.map_err(|_| stopped())
+    }
+}
+
 impl Kept for OnDisk {
-    fn write(
-        &self,
-        changes: Vec<(Key, Option<Record>)>,
-        progress: Progress,
-    ) -> BoxFuture<'_, Result<(), Fault>> {
+    fn write(&self, changes: Changes, progress: Progress) -> BoxFuture<'_, Result<(), Fault>> {
         Box::pin(async move {
-            self.shared.jobs.send(Job::Write { changes, progress }).await.map_err(|_| stopped())
+            let mut behind = self.shared.behind.lock().await;
+            behind.add(changes, progress);
+            if behind.is_due() {
+                self.shared.hand_over(&mut behind).await?;
+            }
+            Ok(())
         })
     }
 
     fn written(&self, applied: Option<LogId>) -> BoxFuture<'_, Result<(), Fault>> {
         let mut written = self.shared.written.clone();
         Box::pin(async move {
+            self.shared.hand_over(&mut *self.shared.behind.lock().await).await?;
             written.wait_for(|written| *written >= applied).await.map(drop).map_err(|_| stopped())
         })
     }
@@ -97,7 +117,9 @@ impl Kept for OnDisk {
     fn pin_behind(&self) -> BoxFuture<'_, Result<Promise, Fault>> {
         Box::pin(async move {
             let (pinned, promise) = oneshot::channel();
-            self.shared.jobs.send(Job::Pin(pinned)).await.map_err(|_| stopped())?;
+            let mut behind = self.shared.behind.lock().await;
+            self.shared.hand_over(&mut behind).await?;
+            self.shared.send(Job::Pin(pinned)).await?;
             Ok(promise)
         })
     }
@@ -109,6 +131,9 @@ impl Kept for OnDisk {
 
     fn close(&self) {
         // The thread may have stopped by itself, after an error that it told.
+        if let Some((changes, progress)) = self.shared.behind.blocking_lock().take() {
+            self.shared.jobs.blocking_send(Job::Write { changes, progress }).ok();
+        }
         self.shared.jobs.blocking_send(Job::Stop).ok();
         if let Some(thread) = self.shared.thread.lock().take()
             && thread.join().is_err()
@@ -146,8 +171,12 @@ impl Incoming for Received {
         let database = Arc::new(database);
         shared.directory.choose(&database)?;
         database.keep();
+        // What waits led on from the old one.
+        let mut behind = shared.behind.blocking_lock();
+        *behind = Behind::default();
         let job = Job::Replace { database, applied: progress.applied };
         shared.jobs.blocking_send(job).map_err(|_| stopped())?;
+        drop(behind);
         Ok((machine, progress))
     }
 }
