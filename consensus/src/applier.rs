@@ -101,7 +101,11 @@ impl Gathered {
             EntryPayload::Blank => {}
             EntryPayload::Normal(Batch(bytes)) => {
                 let (mut commands, mark) = entry::decode_marked(&bytes)?;
-                self.commands.append(&mut commands);
+                if self.commands.is_empty() {
+                    self.commands = commands;
+                } else {
+                    self.commands.append(&mut commands);
+                }
                 self.mark = mark;
             }
             EntryPayload::Membership(membership) => {

@@ -156,9 +156,12 @@ pub(crate) fn decode_marked(batch: &Bytes) -> Result<(Vec<Command>, Option<NonZe
     let time = batch.time_ms;
     let rules = Rules::from_bits(batch.rules).ok_or_else(|| unreadable("an unknown rule"))?;
     let mark = NonZeroU64::new(batch.mark);
-    let commands = batch.transactions.into_iter();
-    let commands = commands.map(|bytes| Ok(Command { time, rules, act: decode_act(bytes)? }));
-    Ok((commands.collect::<Result<_, Fault>>()?, mark))
+    // How many they are is known, which an iterator that may fail does not tell.
+    let mut commands = Vec::with_capacity(batch.transactions.len());
+    for bytes in batch.transactions {
+        commands.push(Command { time, rules, act: decode_act(bytes)? });
+    }
+    Ok((commands, mark))
 }
 
 fn decode_act(bytes: Bytes) -> Result<Act, Fault> {

@@ -10,8 +10,10 @@ pub(crate) struct OwnRuntime(Option<Runtime>);
 impl OwnRuntime {
     /// With threads of its own.
     pub(crate) fn new() -> Result<Self, Fault> {
-        // Three at least, because an apply of many transactions keeps one of them for a while.
-        let threads = std::thread::available_parallelism().map_or(3, |threads| threads.get().clamp(3, 8));
+        // Two at least, because an apply of many transactions keeps one of them for a while. Few, because what a write takes is a
+        // chain of short tasks: with four threads each of them woke another one, which found nothing left to do.
+        let threads =
+            std::thread::available_parallelism().map_or(2, |threads| (threads.get() / 2).clamp(2, 4));
         tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name("raft")
