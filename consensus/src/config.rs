@@ -149,8 +149,9 @@ impl Config {
             // A leader that crashed then, and simply went on leading in the same term, would write other entries
             // under the numbers of acknowledged ones, and the others would take them for those they have.
             enable_leader_restore: Some(false),
-            // A member that lost its disk comes back with less than it has acknowledged. openraft's default for a leader
-            // that sees this is to panic, which would turn one lost disk into a lost leader.
+            // A member that lost its disk comes back with less than it has acknowledged. openraft's default for a leader that
+            // sees this is to panic where openraft asserts, and elsewhere to go on asking for what is gone, so that the
+            // member would have nothing until the log was purged of what it lacks.
             allow_log_reversion: Some(true),
             // With five members a network that is cut in odd ways can leave a leader that reaches one member, and a
             // quorum without it that hears that member only.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use futures_util::stream::{BoxStream, StreamExt};
 use openraft::ReadPolicy;
+#[cfg(any(test, simulation))]
+use openraft::raft::AppendEntriesResponse;
 use openraft::raft::VoteRequest;
 use parking_lot::Mutex;
 use proto::limits::PEER_MESSAGE_BYTES_MAX;
@@ -31,6 +33,8 @@ use crate::peer::introduction::{Doorkeeper, Porter, caller};
 use crate::peer::merge::merged;
 use crate::peer::message;
 use crate::peer::patience::Patience;
+#[cfg(any(test, simulation))]
+use crate::runtime::bugs::{Bug, is_in};
 use crate::runtime::watch;
 use crate::snapshot::{Snapshot, SnapshotReceiver};
 use crate::state::Store;
@@ -179,9 +183,7 @@ impl RaftService for Answers {
         let requests = requests.take_until(self.stopping.clone().cancelled_owned());
         let replies = self.raft.stream_append(merged(requests)).map(|reply| match reply {
             #[cfg(any(test, simulation))]
-            Ok(Err(openraft::raft::StreamAppendError::Conflict(hole)))
-                if runtime::bugs::is_in(runtime::bugs::Bug::HoleAcknowledged) =>
-            {
+            Ok(Err(openraft::raft::StreamAppendError::Conflict(hole))) if is_in(Bug::HoleAcknowledged) => {
                 Ok(message::append_reply(&Ok(Some(hole))))
             }
             Ok(result) => Ok(message::append_reply(&result)),
@@ -202,6 +204,11 @@ impl RaftService for Answers {
         let previous = request.prev_log_id;
         let last = message::last(&request);
         let response = self.raft.append_entries(request).await.map_err(stopped)?;
+        #[cfg(any(test, simulation))]
+        let response = match response {
+            AppendEntriesResponse::Conflict if is_in(Bug::HoleAcknowledged) => AppendEntriesResponse::Success,
+            response => response,
+        };
         Ok(Response::new(message::heartbeat_reply(&response, previous, last)))
     }
 

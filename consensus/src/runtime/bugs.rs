@@ -9,7 +9,8 @@ use super::life;
 pub(crate) enum Bug {
     /// A leader that restarts goes on leading in its term.
     LeaderRestored,
-    /// A leader that sees a lost disk for what it is takes it for the end of the world, as is openraft's default.
+    /// A leader does not believe that a member has less than it had acknowledged, as is openraft's default: it goes on asking
+    /// for what was lost with the disk, and the member has nothing until the log is purged of what it lacks.
     ReversionForbidden,
     /// The disk of the log says "safe" of what it has only heard of.
     EarlyAcknowledgement,
@@ -25,7 +26,8 @@ pub(crate) enum Bug {
     EmptiedStands,
     /// A member with an empty disk acknowledges before it has heard of the others.
     UnaskedAcknowledges,
-    /// A follower that lacks what stands in front of new entries says that it has it.
+    /// A follower that lacks what stands in front of new entries says that it has it, and so it does when it is asked without
+    /// any: either answer alone would put right what the other had done.
     HoleAcknowledged,
     /// What a crash leaves of the state may lack what was written before what it has.
     StateOutOfOrder,

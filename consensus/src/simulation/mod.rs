@@ -6,7 +6,8 @@
 //! are added, removed, promoted and demoted meanwhile; then all faults end, everybody must serve within a bound, and all is
 //! compared. That takes some six simulated seconds. The same seed gives the same run.
 //!
-//! Of the bugs that can be put in (`runtime::bugs`) those that are listed in the tests are found within so many seeds.
+//! The bugs that can be put in (`runtime::bugs`) are found: those that are listed in the tests within so many seeds, the others
+//! in scenes.
 //!
 //! What it must never come to is what `Witness` sees at every write and apply, and what the clients know of themselves.
 #![cfg_attr(
