@@ -4,10 +4,11 @@
 //! and remembers it on disk. From then on it lets in nobody who does not belong to the same one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use machine::{Act, Applied, Command, Machine};
 use openraft::EntryPayload;
+use openraft::entry::RaftEntry;
+use parking_lot::Mutex;
 use proto::ClusterId;
 use tracing::info;
 
@@ -20,8 +21,8 @@ use crate::{Fault, entry};
 #[derive(Clone, Debug)]
 pub(crate) struct Belonging {
     known: Arc<watch::Sender<Option<ClusterId>>>,
-    /// The name that stands in the log, applied or not; 0 if none has been seen there.
-    in_log: Arc<AtomicU64>,
+    /// The first name that stands in the log, applied or not, and where, as far as was looked.
+    in_log: Arc<Mutex<Option<(u64, ClusterId)>>>,
 }
 
 impl Belonging {
@@ -38,7 +39,7 @@ impl Belonging {
     /// The ensemble that this member says it belongs to. Before the name is known to be committed it is the one in the
     /// log: members that know it already would otherwise not vote for the one whose log is best.
     pub(crate) fn claimed(&self) -> Option<ClusterId> {
-        self.known().or_else(|| ClusterId::new(self.in_log.load(Ordering::Acquire)))
+        self.known().or_else(|| self.in_log.lock().map(|(_, cluster)| cluster))
     }
 
     /// It is this one, for good.
@@ -49,16 +50,25 @@ impl Belonging {
         }
     }
 
-    /// Looks for the name in entries of the log, as long as it is not known.
+    /// Whether a name that stands in front of this place in the log would be the ensemble's.
+    pub(crate) fn may_be_named_at(&self, index: u64) -> bool {
+        self.known().is_none() && self.in_log.lock().is_none_or(|(named_at, _)| index < named_at)
+    }
+
+    /// Looks for the name in entries of the log, as long as it is not known. The first that stands there counts, as for the world:
+    /// who comes to lead before he has applied the name that his predecessor gave gives another.
     pub(crate) fn look<'a>(&self, entries: impl IntoIterator<Item = &'a Entry>) {
         if self.known().is_some() {
             return;
         }
+        let mut in_log = self.in_log.lock();
         for entry in entries {
+            // What is written in its place, or in front of it, has overruled it; or was not looked at before.
+            in_log.take_if(|(named_at, _)| entry.index() <= *named_at);
             if let EntryPayload::Normal(Batch(batch)) = &entry.payload
-                && let Some(cluster) = entry::name_in(batch)
+                && in_log.is_none()
             {
-                self.in_log.store(cluster.get(), Ordering::Release);
+                *in_log = entry::name_in(batch).map(|cluster| (entry.index(), cluster));
             }
         }
     }
@@ -101,27 +111,61 @@ pub(crate) fn agree(belonging: &Belonging, machine: &Machine) -> Result<(), Faul
 
 #[cfg(test)]
 mod tests {
-    use openraft::entry::RaftEntry;
-
     use super::*;
     use crate::types::LogId;
 
-    fn naming(cluster: ClusterId) -> Entry {
+    fn naming(cluster: ClusterId, at: u64) -> Entry {
         let batch = entry::encode_batch(1, machine::Rules::default(), vec![entry::encode_name(cluster)]);
-        RaftEntry::new(LogId::new_term_index(1, 1), EntryPayload::Normal(Batch(batch)))
+        RaftEntry::new(LogId::new_term_index(1, at), EntryPayload::Normal(Batch(batch)))
+    }
+
+    fn blank(at: u64) -> Entry {
+        RaftEntry::new(LogId::new_term_index(1, at), EntryPayload::Blank)
+    }
+
+    fn names() -> (ClusterId, ClusterId) {
+        (ClusterId::new(1).unwrap(), ClusterId::new(2).unwrap())
     }
 
     #[test]
     fn what_stands_in_the_log_is_claimed_and_not_yet_known() {
-        let (one, other) = (ClusterId::new(1).unwrap(), ClusterId::new(2).unwrap());
+        let (one, other) = names();
         let belonging = Belonging::new(None);
-        belonging.look([&naming(one)]);
+        belonging.look([&naming(one, 1)]);
         assert_eq!((belonging.claimed(), belonging.known()), (Some(one), None));
         // The entry was never committed, and another leader put another one in its place.
-        belonging.look([&naming(other)]);
+        belonging.look([&naming(other, 1)]);
         assert_eq!(belonging.claimed(), Some(other));
         belonging.learn(other);
-        belonging.look([&naming(one)]);
+        belonging.look([&naming(one, 1)]);
         assert_eq!((belonging.claimed(), belonging.known()), (Some(other), Some(other)));
+    }
+
+    #[test]
+    fn of_two_names_in_the_log_the_first_is_claimed_as_the_world_takes_it() {
+        let (one, other) = names();
+        let belonging = Belonging::new(None);
+        belonging.look([&blank(1), &naming(one, 2), &blank(3), &naming(other, 4)]);
+        assert_eq!(belonging.claimed(), Some(one));
+        belonging.look([&naming(other, 5)]);
+        assert_eq!(belonging.claimed(), Some(one));
+        // Where the newest entries were looked at first.
+        let belonging = Belonging::new(None);
+        belonging.look([&naming(other, 4)]);
+        assert!(belonging.may_be_named_at(3) && !belonging.may_be_named_at(4));
+        belonging.look([&blank(1), &naming(one, 2)]);
+        assert_eq!(belonging.claimed(), Some(one));
+        assert!(!belonging.may_be_named_at(3));
+    }
+
+    #[test]
+    fn a_name_that_was_overruled_is_claimed_no_more() {
+        let (one, other) = names();
+        let belonging = Belonging::new(None);
+        belonging.look([&blank(1), &naming(one, 4)]);
+        belonging.look([&blank(2), &blank(3), &blank(4), &blank(5)]);
+        assert_eq!(belonging.claimed(), None);
+        belonging.look([&naming(other, 6)]);
+        assert_eq!(belonging.claimed(), Some(other));
     }
 }

@@ -265,11 +265,11 @@ impl LogStore {
         }
     }
 
-    /// Looks for the ensemble's name behind what is applied, if it is not known and not among the newest entries either.
+    /// Looks for the ensemble's name behind what is applied, if it is not known, in front of the newest entries too.
     pub(crate) async fn look_for_ensemble(&self, applied: Option<LogId>) -> Result<(), io::Error> {
         let start = self.newest.tail.lock().start();
         let mut next = applied.map_or(start, |applied| applied.index() + 1);
-        while self.belonging.claimed().is_none() {
+        while self.belonging.may_be_named_at(next) {
             let entries = self.read(next..u64::MAX, limits::APPEND_BYTES_MAX).await?;
             let Some(last) = entries.last() else { return Ok(()) };
             next = last.log_id.index() + 1;
