@@ -49,10 +49,6 @@ impl Applier {
     async fn perform(&mut self, gathered: &mut Gathered) -> Result<(), Fault> {
         let Gathered { commands, responders, progress, mark } = std::mem::take(gathered);
         let Some(progress) = progress else { return Ok(()) };
-        if let Some(last) = commands.last() {
-            let late = u64::try_from(clock::wall() - last.time).unwrap_or(0);
-            self.replica.measured(Amount::Propagated(Duration::from_millis(late)));
-        }
         let mut changes = Vec::new();
         let mut chunks = commands.chunks(limits::APPLY_TRANSACTIONS_PER_LOCK_MAX).peekable();
         while let Some(chunk) = chunks.next() {
@@ -63,6 +59,10 @@ impl Applier {
                     changes = machine.take_changes();
                 }
             });
+        }
+        if let Some(last) = commands.last() {
+            let late = u64::try_from(clock::wall() - last.time).unwrap_or(0);
+            self.replica.measured(Amount::Propagated(Duration::from_millis(late)));
         }
         for responder in responders {
             responder.send(());

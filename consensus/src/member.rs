@@ -382,15 +382,16 @@ fn open(config: &Config) -> Result<(Ground, Duration), Fault> {
             return Err(fault);
         }
     };
-    if let Err(fault) = agree(log.store().belonging(), &machine) {
+    let agreed = agree(log.store().belonging(), &machine); // In the `if let` the log would still be in use.
+    if let Err(fault) = agreed {
         store.close();
         log.close();
         return Err(fault);
     }
     let (log_store, closing, sync_time) = (log.store(), store.clone(), log.sync_time());
-    let close = async {
+    let close = Box::pin(async {
         let closed = runtime::blocking(move || {
-            // The log first: the state may then be ahead of it only by what others have.
+            // The log first: the state may then be ahead of it only by what others have, and lacks nothing that was applied.
             log.close();
             closing.close();
             Ok(())
@@ -398,9 +399,8 @@ fn open(config: &Config) -> Result<(Ground, Duration), Fault> {
         if let Err(fault) = closed.await {
             warn!(%fault, "what is on disk was not closed cleanly");
         }
-    };
-    let network = Arc::new(Tcp);
-    let ground = Ground { log: log_store, store, machine, progress, network, close: Box::pin(close) };
+    });
+    let ground = Ground { log: log_store, store, machine, progress, network: Arc::new(Tcp), close };
     Ok((ground, sync_time))
 }
 

@@ -101,13 +101,16 @@ async fn a_member_of_another_ensemble_neither_votes_nor_takes_entries() {
     ours.stop_all().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_log_and_a_state_of_different_ensembles_are_not_opened() {
+/// Puts the state of one ensemble beside the log of another. Their members end as soon as they have names, and stand still for so long
+/// whenever they have applied something, in front of everything that is done about that.
+async fn a_log_and_a_state_of_different_ensembles(pause: Duration) {
     let mut ours = Ensemble::new(1);
+    ours.pause = pause;
     ours.start_all().await;
     named(&ours).await;
     ours.stop_all().await;
     let mut others = called(0xb0b, 1);
+    others.pause = pause;
     others.start_all().await;
     named(&others).await;
     others.stop_all().await;
@@ -120,4 +123,14 @@ async fn a_log_and_a_state_of_different_ensembles_are_not_opened() {
         ),
         "{refused}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_and_a_state_of_different_ensembles_are_not_opened() {
+    a_log_and_a_state_of_different_ensembles(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_are_they_if_their_members_ended_as_soon_as_they_had_names() {
+    a_log_and_a_state_of_different_ensembles(Duration::from_millis(500)).await;
 }

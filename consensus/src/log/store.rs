@@ -60,7 +60,9 @@ impl Log {
         self.store.clone()
     }
 
-    /// Writes what has gathered and closes the database, when openraft has let go of it. Waits for the disk.
+    /// Writes what has gathered and closes the database, when openraft has let go of it: when the one that applies has handed to the
+    /// state what others may have seen applied, for which openraft itself does not wait. A state without its ensemble's name could
+    /// be opened beside any log. Waits for the disk, and while any [`LogStore`] is there for some seconds.
     pub(crate) fn close(self) {
         let Self { store, in_use, thread, .. } = self;
         // The thread may have stopped by itself, after an error that it told.

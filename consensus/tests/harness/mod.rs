@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use consensus::{
-    Config, Consensus, Description, Observer, Proposal, Reaping, Retention, Role, Status, Timing,
+    Amount, Config, Consensus, Description, Observer, Proposal, Reaping, Retention, Role, Status, Timing,
 };
-use machine::{Applied, Home, Machine, Rules, Verdict};
+use machine::{Applied, Home, Machine, Record, Rules, Verdict};
 use proto::{Attachment, Code, Id, MemberId, OpCode, Reply, Seq, SessionId, Text, Zxid};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -44,6 +44,8 @@ pub struct Ear {
     heard: mpsc::UnboundedSender<Verdict>,
     /// How often the world was replaced as a whole.
     pub replaced: AtomicU64,
+    /// For how long a member stands still when it has applied something, before it does anything else.
+    pause: Duration,
 }
 
 impl Observer for Ear {
@@ -54,6 +56,12 @@ impl Observer for Ear {
 
     fn replaced(&self, _old: &Machine, _new: &Machine) {
         self.replaced.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn measured(&self, amount: Amount) {
+        if matches!(amount, Amount::Propagated(_)) && !self.pause.is_zero() {
+            tokio::task::block_in_place(|| std::thread::sleep(self.pause));
+        }
     }
 }
 
@@ -84,6 +92,8 @@ pub struct Ensemble {
     pub timing: Timing,
     pub rules: Rules,
     pub reaping: Reaping,
+    /// For how long a member stands still when it has applied something, before it does anything else.
+    pub pause: Duration,
     /// Of all members: also what the ensemble will be called.
     pub boot: u64,
     pub members: BTreeMap<u64, Running>,
@@ -131,6 +141,7 @@ impl Ensemble {
             timing: BRISK,
             rules: Rules::default(),
             reaping: Reaping::default(),
+            pause: Duration::ZERO,
             boot: 1,
             members: BTreeMap::new(),
             connections: 0,
@@ -155,7 +166,7 @@ impl Ensemble {
     pub async fn try_start(&mut self, member: u64) -> Result<(), consensus::Fault> {
         let config = self.config(member);
         let (sender, heard) = mpsc::unbounded_channel();
-        let ear = Arc::new(Ear { heard: sender, replaced: AtomicU64::new(0) });
+        let ear = Arc::new(Ear { heard: sender, replaced: AtomicU64::new(0), pause: self.pause });
         let consensus = Consensus::start(config, ear.clone()).await?;
         self.members.insert(member, Running { consensus, ear, heard });
         Ok(())
@@ -410,6 +421,22 @@ impl Ensemble {
         })
     }
 
+    /// All that a member's world holds besides its time, and that. The time goes on with whatever is applied, also with what comes
+    /// to nothing and takes no zxid: what was proposed a second time because its leader was gone, or the name and the members
+    /// where the first that said them was slow.
+    pub fn world(&self, member: u64) -> World {
+        self.members[&member].consensus.read(|machine| {
+            let mut world = World { records: BTreeSet::new(), now: 0 };
+            for mut record in machine.records() {
+                if let Record::World(of_all) = &mut record {
+                    world.now = std::mem::take(&mut of_all.now);
+                }
+                world.records.insert(format!("{record:?}"));
+            }
+            world
+        })
+    }
+
     /// Waits until all members that run have the same world.
     pub async fn agree(&self) -> (Zxid, u64) {
         let start = Instant::now();
@@ -426,6 +453,23 @@ impl Ensemble {
     /// How many znodes a member has.
     pub fn znodes(&self, member: u64) -> usize {
         self.members[&member].consensus.read(|machine| machine.census().znodes)
+    }
+}
+
+/// What a world is made of.
+pub struct World {
+    records: BTreeSet<String>,
+    now: i64,
+}
+
+impl World {
+    /// It has become this one, and nothing but time has passed.
+    #[track_caller]
+    pub fn assert_lasts_in(&self, later: &Self) {
+        let lost: Vec<_> = self.records.difference(&later.records).collect();
+        let new: Vec<_> = later.records.difference(&self.records).collect();
+        assert!(lost.is_empty() && new.is_empty(), "it has lost {lost:#?}, and got {new:#?}");
+        assert!(self.now <= later.now, "its time was {}, and is {}", self.now, later.now);
     }
 }
 
