@@ -197,6 +197,12 @@ impl Machine {
         query::quotas(&self.tree)
     }
 
+    /// Bytes that the znodes, the sessions and their watches are reckoned to take in memory. It follows from what they are, and
+    /// costs nothing to ask. The history, which has a bound of its own, is not among it.
+    pub fn world_bytes(&self) -> u64 {
+        self.tree.held() + self.sessions.bytes() + self.watches.bytes()
+    }
+
     /// Counts for operators.
     pub fn census(&self) -> Census {
         let (watches, watched_paths, watchers) = self.watches.counts();
@@ -211,6 +217,7 @@ impl Machine {
             sessions: self.sessions.len(),
             history_changes: self.history.len(),
             history_bytes: self.history.bytes(),
+            world_bytes: self.world_bytes(),
         }
     }
 
@@ -327,4 +334,6 @@ pub struct Census {
     pub watchers: usize,
     /// Bytes that they are reckoned to take.
     pub watches_bytes: u64,
+    /// Bytes that znodes, sessions and watches are reckoned to take.
+    pub world_bytes: u64,
 }

@@ -25,6 +25,8 @@ impl Rules {
     pub const RECONFIG_ENABLED: Self = Self(32);
     /// One member may be an ensemble: `standaloneEnabled=false`.
     pub const STANDALONE_DISABLED: Self = Self(64);
+    /// The world takes as much as it may: what would add to its znodes is refused. No key says so, but the leader finds it so.
+    pub const FULL: Self = Self(128);
 
     /// All bits that mean something.
     const KNOWN: u32 = Self::QUOTA_ENFORCED.0
@@ -33,7 +35,8 @@ impl Rules {
         | Self::X509_KNOWN.0
         | Self::DIGEST_DISABLED.0
         | Self::RECONFIG_ENABLED.0
-        | Self::STANDALONE_DISABLED.0;
+        | Self::STANDALONE_DISABLED.0
+        | Self::FULL.0;
 
     /// The set with these bits; `None` if one of them is of a later release, whose meaning nobody here knows.
     pub const fn from_bits(bits: u32) -> Option<Self> {
@@ -75,6 +78,8 @@ mod tests {
         assert_eq!(Rules::from_bits(3), Some(both));
         let schemes = [Rules::SASL_KNOWN, Rules::X509_KNOWN, Rules::DIGEST_DISABLED];
         assert_eq!(schemes.map(Rules::bits), [4, 8, 16]);
+        let others = [Rules::RECONFIG_ENABLED, Rules::STANDALONE_DISABLED, Rules::FULL];
+        assert_eq!(others.map(Rules::bits), [32, 64, 128]);
         assert_eq!(Rules::from_bits(1 << 31), None, "a rule of a later release");
         assert!(both.contains(Rules::QUOTA_ENFORCED) && !Rules::QUOTA_ENFORCED.contains(both));
         assert_eq!(Rules::QUOTA_ENFORCED.when(false), Rules::default());

@@ -11,6 +11,10 @@ use subtle::ConstantTimeEq;
 
 use crate::command::{Home, PASSWORD_BYTES};
 
+/// What a session is reckoned to take: itself and its address, and its places in the two tables, where these have just doubled. A
+/// number, and not what the compiler makes of it, as of znodes.
+const SESSION_BYTES: u64 = 464;
+
 /// A session, as every member knows it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Session {
@@ -93,6 +97,11 @@ impl Sessions {
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// Bytes that they are reckoned to take.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.sessions.len() as u64 * SESSION_BYTES
     }
 
     /// The sessions that came, went or were changed since this was last asked; not sorted.

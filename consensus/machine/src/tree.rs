@@ -1,5 +1,7 @@
 //! Paths to znodes, with parents and children kept in step.
 
+mod held;
+mod mark;
 mod marked;
 
 use std::hash::BuildHasher;
@@ -14,6 +16,8 @@ use crate::command::Millis;
 use crate::quota::{self, Track};
 use crate::znode::{Kind, Newest, Znode, next_version};
 use marked::Marked;
+
+pub(crate) use mark::{AclMark, DataMark, ParentMark};
 
 /// The znodes that nobody can delete.
 pub(crate) const RESERVED: [&str; 4] = ["/", "/zookeeper", "/zookeeper/quota", CONFIG];
@@ -38,26 +42,12 @@ pub(crate) struct Tree {
     hasher: RandomState,
     marked: Marked,
     data_bytes: u64,
+    /// How many znodes have children.
+    parents: usize,
     lists: Lists,
     touched: HashSet<ZnodePath, RandomState>,
     /// Where the history of a path goes on that has no znode any more, as long as it is remembered.
     gone: HashMap<ZnodePath, Newest, RandomState>,
-}
-
-/// What a parent forgets when a child comes or goes, and an undone transaction must put back.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ParentMark {
-    pzxid: Zxid,
-    created: i32,
-}
-
-/// What a znode forgets when its data is written.
-#[derive(Debug)]
-pub(crate) struct DataMark {
-    data: Option<Shared<u8>>,
-    mzxid: Zxid,
-    mtime: Millis,
-    version: i32,
 }
 
 impl Tree {
@@ -86,6 +76,7 @@ impl Tree {
             hasher: RandomState::default(),
             marked: Marked::default(),
             data_bytes: 0,
+            parents: 0,
             lists: Lists::default(),
             touched: HashSet::default(),
             gone: HashMap::default(),
@@ -225,12 +216,14 @@ impl Tree {
     }
 
     /// Writes the ACL of a znode that is there.
-    pub(crate) fn set_acl(&mut self, path: &ZnodePath, acl: Shared<Acl>) -> Stat {
-        self.touched.insert(path.clone());
-        let znode = self.expect(path);
-        znode.acl = acl;
-        znode.set_aversion(next_version(znode.aversion()));
-        znode.stat()
+    pub(crate) fn set_acl(&mut self, path: &ZnodePath, acl: Shared<Acl>) -> (AclMark, Stat) {
+        let aversion = next_version(self.expect(path).aversion());
+        self.put_acl(path, AclMark { acl, aversion })
+    }
+
+    /// Undoes [`Self::set_acl`].
+    pub(crate) fn undo_set_acl(&mut self, path: &ZnodePath, mark: AclMark) {
+        self.put_acl(path, mark);
     }
 
     /// Undoes [`Self::create`].
@@ -304,6 +297,7 @@ impl Tree {
             Entry::Vacant(place) => {
                 self.data_bytes += weight(&znode);
                 self.marked.add(&znode.path, znode.kind());
+                self.lists.take(&znode.acl);
                 place.insert(znode);
             }
         }
@@ -312,7 +306,11 @@ impl Tree {
 
     /// Gives a znode that is there many children at once.
     pub(crate) fn adopt(&mut self, parent: &str, children: Vec<ZnodePath>) {
-        self.expect(parent).list_all(children);
+        let parent = self.expect(parent);
+        let was_leaf = parent.is_leaf();
+        parent.list_all(children);
+        let is_leaf = parent.is_leaf();
+        self.parents += usize::from(was_leaf && !is_leaf);
     }
 
     /// Makes room for so many znodes more.
@@ -338,6 +336,7 @@ impl Tree {
         assert_eq!(children + 1, self.znodes.len(), "children that are not there");
         self.marked.assert_invariants(self.iter().map(|(path, znode)| (path, znode.kind())));
         assert_eq!(bytes, self.data_bytes, "bytes of data");
+        self.assert_held();
         for path in RESERVED {
             assert!(self.get(path).is_some(), "{path} is gone");
         }
@@ -369,6 +368,7 @@ impl Tree {
         assert!(znode.is_leaf(), "a znode was removed from above its children");
         self.data_bytes -= weight(&znode);
         self.marked.remove(path, znode.kind());
+        self.lists.leave(&znode.acl);
         self.touched.insert(path.clone());
         znode
     }
@@ -376,15 +376,31 @@ impl Tree {
     /// Lists a child with its parent; the root is nobody's child, and answers for itself.
     fn link(&mut self, path: &ZnodePath) -> &mut Znode {
         let Some(parent) = path.parent() else { return self.expect(path) };
-        let parent = self.expect(parent);
+        let Self { znodes, hasher, parents, .. } = self;
+        let parent = expect(znodes, hasher, parent);
+        *parents += usize::from(parent.is_leaf());
         parent.list(path.clone());
         parent
     }
 
     fn unlink(&mut self, path: &ZnodePath) -> &mut Znode {
-        let parent = self.expect(path.parent().expect("the root stays"));
+        let Self { znodes, hasher, parents, .. } = self;
+        let parent = expect(znodes, hasher, path.parent().expect("the root stays"));
         parent.unlist(path);
+        *parents -= usize::from(parent.is_leaf());
         parent
+    }
+
+    fn put_acl(&mut self, path: &ZnodePath, mark: AclMark) -> (AclMark, Stat) {
+        self.touched.insert(path.clone());
+        let Self { znodes, hasher, lists, .. } = self;
+        let znode = expect(znodes, hasher, path);
+        // First what comes: where both are the same list, it is never without a znode.
+        lists.take(&mark.acl);
+        lists.leave(&znode.acl);
+        let before = AclMark { acl: std::mem::replace(&mut znode.acl, mark.acl), aversion: znode.aversion() };
+        znode.set_aversion(mark.aversion);
+        (before, znode.stat())
     }
 
     fn put_data(&mut self, path: &ZnodePath, mark: DataMark) -> (DataMark, Stat) {
@@ -418,18 +434,14 @@ impl Tree {
     }
 
     fn expect(&mut self, path: &str) -> &mut Znode {
-        self.get_mut(path).expect("whoever changes a znode has seen that it is there")
+        expect(&mut self.znodes, &self.hasher, path)
     }
 }
 
-impl Znode {
-    fn mark(&self) -> ParentMark {
-        ParentMark { pzxid: self.pzxid(), created: self.created() }
-    }
-
-    fn restore(&mut self, mark: ParentMark) {
-        self.set_births(mark.pzxid, mark.created);
-    }
+/// A znode that is there: of the table alone, so that the rest of the tree can be changed with it.
+fn expect<'a>(znodes: &'a mut HashTable<Box<Znode>>, hasher: &RandomState, path: &str) -> &'a mut Znode {
+    let found = znodes.find_mut(hasher.hash_one(path), |znode| *znode.path == *path);
+    found.expect("whoever changes a znode has seen that it is there")
 }
 
 fn weight(znode: &Znode) -> u64 {

@@ -13,7 +13,8 @@ use machine::{
 };
 use proto::request::{Create, Write};
 use proto::{
-    Acl, Attachment, Id, MemberId, OpCode, Permissions, Reply, Seq, SessionId, Text, Version, ZnodePath, Zxid,
+    Acl, Attachment, Code, Id, MemberId, OpCode, Permissions, Reply, Seq, SessionId, Text, Version,
+    ZnodePath, Zxid,
 };
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -26,7 +27,7 @@ const REMOVED_MAX: usize = 3;
 
 #[test]
 fn members_agree_whenever_they_began() {
-    let lives: Vec<Lived> = (0..40).map(live).collect();
+    let lives: Vec<Lived> = (0..60).map(live).collect();
     assert!(
         lives.iter().map(|life| life.reaped).sum::<usize>() > 40,
         "hardly anything was reaped: {lives:?}"
@@ -35,6 +36,7 @@ fn members_agree_whenever_they_began() {
         lives.iter().map(|life| life.over_quota).sum::<usize>() > 40,
         "hardly a quota was in the way: {lives:?}"
     );
+    assert!(lives.iter().map(|life| life.full).sum::<usize>() > 400, "hardly a world was full: {lives:?}");
     let removed = lives.iter().map(|life| life.removed).max();
     assert_eq!(removed, Some(REMOVED_MAX), "nothing had to be forgotten of what was taken away");
 }
@@ -51,6 +53,7 @@ struct Lived {
     digest: u64,
     reaped: usize,
     over_quota: usize,
+    full: usize,
     /// The most watches of one session that were remembered for having been taken away.
     removed: usize,
 }
@@ -64,11 +67,17 @@ fn live(seed: u64) -> Lived {
     image.write(veteran.take_changes());
     let mut restored = world_of(&image);
     let mut removed = 0;
-    for step in 0..600 {
+    for step in 0..700 {
         let passing: Vec<_> = veteran.passing(None).cloned().collect();
         let command = client.next(&passing);
-        let before = znodes(&veteran);
+        let (before, taken) = (znodes(&veteran), veteran.world_bytes());
         let applied = veteran.apply(&command);
+        if command.rules.contains(Rules::FULL) && matches!(command.act, Act::Write { .. }) {
+            let grown = veteran.world_bytes() > taken;
+            assert!(!grown, "seed {seed}, step {step}: grew in a full world: {command:?}");
+        }
+        let is_refused = matches!(applied.verdict, Verdict::Answered { result: Err(Code::ThrottledOp), .. });
+        assert!(!is_refused || command.rules.contains(Rules::FULL), "seed {seed}, step {step}: {command:?}");
         if !is_done(&applied.verdict) {
             assert!(applied.changes.is_empty(), "seed {seed}, step {step}: {applied:?}");
             assert!(
@@ -77,6 +86,7 @@ fn live(seed: u64) -> Lived {
             );
         }
         assert_eq!(applied, restored.apply(&command), "seed {seed}, step {step}: {command:?}");
+        assert_eq!(veteran.world_bytes(), restored.world_bytes(), "seed {seed}, step {step}: {command:?}");
         client.learn(&applied);
         if step % 29 == 0 {
             image.write(veteran.take_changes());
@@ -99,7 +109,13 @@ fn live(seed: u64) -> Lived {
     assert!(client.multis_done > 3 && client.multis_failed > 3, "no multis");
     assert!(client.closed > 3, "no session ended");
     assert!(client.noted > 10, "no watches");
-    Lived { digest: veteran.digest(), reaped: client.reaped, over_quota: client.over_quota, removed }
+    Lived {
+        digest: veteran.digest(),
+        reaped: client.reaped,
+        over_quota: client.over_quota,
+        full: client.full,
+        removed,
+    }
 }
 
 fn most_removed(machine: &Machine) -> usize {
@@ -170,6 +186,8 @@ struct Client {
     noted: usize,
     reaped: usize,
     over_quota: usize,
+    /// Writes that were refused because the world was full.
+    full: usize,
     last: Zxid,
 }
 
@@ -188,6 +206,7 @@ impl Client {
             noted: 0,
             reaped: 0,
             over_quota: 0,
+            full: 0,
             last: Zxid::ZERO,
         }
     }
@@ -199,6 +218,8 @@ impl Client {
             0 => Rules::default(),
             _ => Rules::QUOTA_ENFORCED,
         };
+        // Mostly there is room, or there would be nothing to refuse.
+        let rules = rules | Rules::FULL.when(self.rng.random_ratio(1, 8));
         let act = match self.rng.random_range(0..106) {
             _ if self.sessions.is_empty() => self.open(),
             0..4 => self.open(),
@@ -264,7 +285,10 @@ impl Client {
                     Ok(Reply::Multi(_)) => self.multis_done += 1,
                     Ok(Reply::MultiFailed { .. }) => self.multis_failed += 1,
                     Ok(_) => self.done += 1,
-                    Err(_) => self.refused += 1,
+                    Err(code) => {
+                        self.refused += 1;
+                        self.full += usize::from(*code == Code::ThrottledOp);
+                    }
                 }
             }
             Verdict::Closed { session, .. } => {

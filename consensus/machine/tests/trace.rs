@@ -32,7 +32,7 @@
 //! > reap /a never-used=1000          as the leader does with containers and TTL znodes
 //! > quotas                           what may be below which paths, and what is there
 //! > history 3                        how many changes are remembered from now on; bytes=1000
-//! > rules sasl x509                  what the leader's configuration says, for all that follows; no-digest reconfig no-standalone quota no-ttl
+//! > rules sasl x509                  what the leader's configuration says, for all that follows; no-digest reconfig no-standalone quota no-ttl full
 //! > restore                          the world is put down as records, and taken up again
 //! > census
 //! ```
@@ -113,6 +113,7 @@ fn rule(name: &str) -> Fallible<Rules> {
         "no-standalone" => Rules::STANDALONE_DISABLED,
         "quota" => Rules::QUOTA_ENFORCED,
         "no-ttl" => Rules::EXTENDED_TYPES_DISABLED,
+        "full" => Rules::FULL,
         _ => return Err(format!("no rule is called {name}").into()),
     })
 }

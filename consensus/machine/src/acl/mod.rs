@@ -6,7 +6,7 @@ mod scheme;
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use proto::limits::ACL_LINES_OF_AUTH_MAX;
 use proto::{Acl, Code, Id, Permissions, Shared, Text};
 
@@ -90,30 +90,43 @@ pub(crate) fn masked(acl: &[Acl], who: Identities<'_>) -> Vec<Acl> {
     acl.iter().map(mask).collect()
 }
 
+/// What a list, and a line of one, are reckoned to take besides their texts.
+const LIST_BYTES: u64 = 64;
+const LINE_BYTES: u64 = 96;
+
 /// Lists in use, each kept once: a tree of a million znodes has a handful of them.
+///
+/// Invariants:
+/// * what a znode has is here.
 #[derive(Debug, Default)]
 pub(crate) struct Lists {
-    lists: HashSet<Shared<Acl>, RandomState>,
-    /// That which was asked for last, which most often is asked for again.
-    last: Option<Shared<Acl>>,
+    /// With how many znodes that have it. Others may hold it, too: the history, or a transaction that is under way.
+    lists: HashMap<Shared<Acl>, usize, RandomState>,
+    /// That which was asked for last, which most often is asked for again. How many have it is said here, not above: a write
+    /// then looks up nothing.
+    last: Option<(Shared<Acl>, usize)>,
     sweep_at: usize,
+    bytes: u64,
 }
 
 impl Lists {
     /// The one copy of this list. Text that still shares a client's request is copied, so that the request is not
     /// kept in memory for a few bytes of it.
     pub(crate) fn intern(&mut self, list: &[Acl]) -> Shared<Acl> {
-        if let Some(last) = self.last.as_ref().filter(|last| ***last == *list) {
+        if let Some((last, _)) = self.last.as_ref().filter(|(last, _)| **last == *list) {
             return last.clone();
         }
-        if let Some(known) = self.lists.get(list) {
-            self.last = Some(known.clone());
+        if let Some((last, znodes)) = self.last.take() {
+            self.lists.insert(last, znodes);
+        }
+        if let Some((known, znodes)) = self.lists.get_key_value(list) {
+            self.last = Some((known.clone(), *znodes));
             return known.clone();
         }
         // What nobody uses any more is thrown out whenever the number of lists has doubled. That depends on who
         // else still holds a list for a moment, and may: no answer depends on it.
         if self.lists.len() >= self.sweep_at.max(SWEEP_MIN) {
-            self.lists.retain(|list| list.holders() > 1);
+            self.lists.retain(|list, _| list.holders() > 1);
             self.sweep_at = 2 * self.lists.len();
         }
         let own = |text: &Text| Text::from(&**text);
@@ -124,9 +137,47 @@ impl Lists {
                 id: Id { scheme: own(&entry.id.scheme), id: own(&entry.id.id) },
             })
             .collect();
-        self.lists.insert(list.clone());
+        self.lists.insert(list.clone(), 0);
+        self.last = Some((list.clone(), 0));
         list
     }
+
+    /// Bytes that all are reckoned to take that znodes have. That follows from the znodes alone, as what is swept does not.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Notes that one znode more has this list.
+    pub(crate) fn take(&mut self, list: &Shared<Acl>) {
+        let znodes = self.znodes(list);
+        *znodes += 1;
+        if *znodes == 1 {
+            self.bytes += weight(list);
+        }
+    }
+
+    /// Notes that one znode less has it.
+    pub(crate) fn leave(&mut self, list: &Shared<Acl>) {
+        let znodes = self.znodes(list);
+        *znodes -= 1;
+        if *znodes == 0 {
+            self.bytes -= weight(list);
+        }
+    }
+
+    fn znodes(&mut self, list: &Shared<Acl>) -> &mut usize {
+        match &mut self.last {
+            Some((last, znodes)) if last.is(list) => znodes,
+            _ => self.lists.get_mut(&**list).expect("what a znode has is kept"),
+        }
+    }
+}
+
+/// What a list is reckoned to take. A number, and not what the compiler makes of it: by this it is decided what there is room for,
+/// and all members must decide alike.
+pub(crate) fn weight(list: &[Acl]) -> u64 {
+    let line = |line: &Acl| LINE_BYTES + (line.id.scheme.len() + line.id.id.len()) as u64;
+    LIST_BYTES + list.iter().map(line).sum::<u64>()
 }
 
 /// Whether the client is somebody whom this names.
@@ -183,5 +234,30 @@ mod tests {
         }
         assert!(lists.lists.len() <= 2 * SWEEP_MIN, "{} lists", lists.lists.len());
         assert!(kept.is(&lists.intern(&[Acl::open()])));
+    }
+
+    #[test]
+    fn a_list_is_counted_once_for_as_long_as_a_znode_has_it() {
+        let mut lists = Lists::default();
+        let readable = Acl { permissions: Permissions::READ, id: Id::anyone() };
+        let (open, other) = (lists.intern(&[Acl::open()]), lists.intern(&[Acl::open(), readable.clone()]));
+        assert_eq!(lists.bytes(), 0, "no znode has them");
+        lists.take(&open);
+        // Asked for last or not, and counted before the other was asked for.
+        assert!(open.is(&lists.intern(&[Acl::open()])));
+        lists.take(&open);
+        lists.take(&other);
+        assert!(other.is(&lists.intern(&[Acl::open(), readable])));
+        lists.take(&other);
+        let of_open = 64 + 96 + "worldanyone".len() as u64;
+        let of_other = 64 + 2 * (96 + "worldanyone".len() as u64);
+        assert_eq!(lists.bytes(), of_open + of_other);
+        lists.leave(&open);
+        lists.leave(&other);
+        assert_eq!(lists.bytes(), of_open + of_other, "one znode each has them still");
+        lists.leave(&other);
+        assert_eq!(lists.bytes(), of_open);
+        lists.leave(&open);
+        assert_eq!(lists.bytes(), 0);
     }
 }

@@ -66,6 +66,11 @@ impl Marked {
         self.ephemerals_count
     }
 
+    /// How many znodes there are that do not just stay.
+    pub(super) fn fleeting_count(&self) -> usize {
+        self.ephemerals_count + self.passing.len()
+    }
+
     /// A session's ephemerals, in order of their paths.
     pub(super) fn ephemerals(&self, owner: SessionId) -> impl Iterator<Item = &ZnodePath> {
         self.ephemerals.get(&owner).into_iter().flatten()

@@ -15,6 +15,8 @@ mod set_data;
 mod multi;
 mod reconfig;
 
+mod full;
+
 use bytes::Bytes;
 use proto::request::Write;
 use proto::{Acl, Code, Reply, SessionId, Shared, ZnodePath, Zxid};
@@ -41,7 +43,7 @@ pub(crate) struct Txn<'a> {
     pub(crate) changes: SmallVec<[Change; 1]>,
     /// The first limit of a quota that it went beyond, or would have.
     pub(crate) over_quota: Option<Box<OverQuota>>,
-    /// How to take back what was done; kept by a multi only.
+    /// How to take back what was done; kept where that may have to be.
     undo: Option<Vec<Undo>>,
 }
 
@@ -61,6 +63,10 @@ impl<'a> Txn<'a> {
 
     /// Does what a session asks for, or changes nothing.
     pub(crate) fn perform(&mut self, write: &Write) -> Result<Reply, Code> {
+        if self.rules.contains(Rules::FULL) { full::perform(self, write) } else { self.perform_any(write) }
+    }
+
+    fn perform_any(&mut self, write: &Write) -> Result<Reply, Code> {
         match write {
             Write::Multi(operations) => multi::multi(self, operations),
             // The one ends the session as well as its ephemerals, the other is about more than the tree: they are done where
@@ -94,6 +100,12 @@ impl<'a> Txn<'a> {
         if let Some(log) = &mut self.undo {
             log.push(undo());
         }
+    }
+
+    /// Undoes everything.
+    fn take_back(&mut self) {
+        self.changes.clear();
+        undo::roll_back(self.tree, self.undo.take().unwrap_or_default());
     }
 
     fn report(&mut self, kind: ChangeKind, path: ZnodePath, acl: Shared<Acl>) {

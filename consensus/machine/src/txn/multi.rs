@@ -3,25 +3,23 @@
 use proto::request::Write;
 use proto::{Code, OpCode, Reply};
 
-use super::{Txn, undo};
+use super::Txn;
 
 /// A failure is an answer too: the header says that all is well, and the body tells.
 pub(super) fn multi(txn: &mut Txn<'_>, operations: &[Write]) -> Result<Reply, Code> {
     let kinds: Vec<OpCode> =
         operations.iter().map(kind).collect::<Option<_>>().ok_or(Code::MarshallingError)?;
-    txn.undo = Some(Vec::new());
+    txn.undo.get_or_insert_default();
     let mut results = Vec::with_capacity(operations.len());
     for (index, (operation, kind)) in operations.iter().zip(kinds).enumerate() {
         match txn.perform_one(operation) {
             Ok(reply) => results.push((kind, Ok(reply))),
             Err(code) => {
-                txn.changes.clear();
-                undo::roll_back(txn.tree, txn.undo.take().unwrap_or_default());
+                txn.take_back();
                 return Ok(Reply::MultiFailed { operations: operations.len(), failing: index, code });
             }
         }
     }
-    txn.undo = None;
     Ok(Reply::Multi(results))
 }
 

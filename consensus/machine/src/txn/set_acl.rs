@@ -3,9 +3,10 @@
 use proto::{Acl, Code, Permissions, Reply, Version, ZnodePath};
 
 use super::Txn;
+use super::undo::Undo;
 use crate::acl;
 
-/// No watch hears of it, and no multi holds it: nothing to report and nothing to take back.
+/// No watch hears of it: there is nothing to report.
 pub(super) fn set_acl(
     txn: &mut Txn<'_>,
     path: &str,
@@ -21,5 +22,7 @@ pub(super) fn set_acl(
     }
 
     let list = txn.tree.intern(&list);
-    Ok(Reply::Stat(txn.tree.set_acl(&path, list)))
+    let (before, stat) = txn.tree.set_acl(&path, list);
+    txn.remember(|| Undo::SetAcl { path, before });
+    Ok(Reply::Stat(stat))
 }
