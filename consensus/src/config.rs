@@ -42,6 +42,9 @@ pub struct Config {
     pub rules: Rules,
     /// How containers and TTL znodes are collected.
     pub reaping: Reaping,
+    /// Bytes that the world may be reckoned to take in memory; `None` for as many as there are. Beyond it this member, if it leads,
+    /// has what adds to the znodes refused. All members should have the same.
+    pub world_bytes_max: Option<u64>,
 }
 
 /// What clients are to read of the members.
@@ -219,6 +222,7 @@ mod tests {
             sync_delay: Duration::ZERO,
             rules: Rules::default(),
             reaping: Reaping::default(),
+            world_bytes_max: None,
         }
     }
 

@@ -15,6 +15,7 @@ mod tasks;
 mod directory;
 mod entry;
 mod replica;
+mod room;
 mod safe;
 mod wire;
 

@@ -29,6 +29,7 @@ use crate::propose::{self, Pending};
 use crate::purge::Purger;
 use crate::recollection::Recollection;
 use crate::replica::{Hook, Replica};
+use crate::room::Room;
 #[cfg(any(test, simulation))]
 use crate::runtime::bugs::{Bug, is_in};
 use crate::runtime::own::OwnRuntime;
@@ -157,7 +158,6 @@ async fn begin(
         allow_log_reversion: Some(!is_in(Bug::ReversionForbidden)),
         ..raft_config
     };
-    let raft_config = Arc::new(raft_config);
     let member = config.member;
     log.measure_for(observer.clone());
     let belonging = log.belonging().clone();
@@ -171,19 +171,19 @@ async fn begin(
     let pending = Arc::new(Pending::default());
     let expiry = Arc::new(Expiry::new(config.tick));
     let asked = Arc::new(Asked::default());
+    let room = Arc::new(Room::new(config.world_bytes_max, &machine));
     let hooks: Vec<Arc<dyn Hook>> =
-        vec![pending.clone(), expiry.clone(), Arc::new(belonging.clone()), asked.clone()];
+        vec![pending.clone(), expiry.clone(), Arc::new(belonging.clone()), asked.clone(), room.clone()];
     let replica = Arc::new(Replica::new(machine, hooks, observer.clone()));
     let configured = config.members.iter().chain(&config.observers);
     let directory = Directory::new(configured.map(|(id, address)| (*id, address.clone())).collect());
     directory.learn(progress.membership.membership());
     let peers =
         Peers::new(network.clone(), member, &log, directory.clone(), candidacy.clone(), patience.clone());
-    let kept = store.clone();
     let digests = Digests::new(log.last().map_or(0, |last| last.index()));
     let applier = Applier::new(replica.clone(), store.clone(), progress, digests.clone());
     let safe = applier.safe().clone();
-    let raft = Raft::new(member.get(), raft_config, peers.clone(), log.clone(), applier)
+    let raft = Raft::new(member.get(), Arc::new(raft_config), peers.clone(), log.clone(), applier)
         .await
         .map_err(|error| Fault::Other(format!("the log and the state do not fit each other: {error}")))?;
 
@@ -202,8 +202,8 @@ async fn begin(
     tasks.spawn("purge the log", purger.run());
     tasks.spawn("remember the ensemble", log.clone().remember_ensemble());
     let leadership = leader::follow(&tasks, &raft);
-    let sequencer =
-        Sequencer::start(&tasks, Metered { raft: raft.clone(), observer }, leadership.clone(), config.rules);
+    let metered = Metered { raft: raft.clone(), observer };
+    let sequencer = Sequencer::start(&tasks, metered, leadership.clone(), config.rules, room);
     let silence_max = config.silence_max();
     expiry.start(&tasks, leadership.clone(), replica.clone(), sequencer.clone(), raft.clone(), silence_max);
     let reconfigurer = Reconfigurer {
@@ -289,15 +289,14 @@ async fn begin(
         candidacy,
         patience,
         newcomers,
-        store,
+        store: store.clone(),
         sequencer,
         expiry: expiry.clone(),
         digests,
         status: status.clone(),
     };
     let engine = Mutex::new(Some(engine));
-    let member =
-        Member { replica, pending, barrier, touches, expiry, comparison, store: kept, status, engine };
+    let member = Member { replica, pending, barrier, touches, expiry, comparison, store, status, engine };
     if let Err(fault) = join(&config, answering, inquiry, network, &tasks).await {
         member.stop().await;
         return Err(fault);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use consensus::Amount;
 use machine::{Applied, ChangeKind, Machine, Verdict};
-use proto::Attachment;
+use proto::{Attachment, Code};
 
 use crate::mailbox::Welcome;
 use crate::quota::QuotaLog;
@@ -40,6 +40,9 @@ impl consensus::Observer for Observer {
         }
         match &applied.verdict {
             Verdict::Answered { session, attachment, seq, result } => {
+                if matches!(result, Err(Code::ThrottledOp)) {
+                    self.watches.metrics().refused_full.inc();
+                }
                 self.registry.written(*session, *attachment, *seq, zxid, result);
             }
             &Verdict::Opened { session, home, password, timeout_ms } => {

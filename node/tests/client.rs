@@ -84,6 +84,7 @@ async fn alone_with(change: impl FnOnce(&mut Config)) -> Alone {
             sync_delay: Duration::ZERO,
             rules: machine::Rules::default(),
             reaping: consensus::Reaping::default(),
+            world_bytes_max: None,
         },
         ensemble: None,
     };

@@ -16,7 +16,7 @@ use futures_util::stream::FuturesUnordered;
 use machine::Rules;
 use openraft::ReadPolicy;
 use openraft::impls::OneshotResponder;
-use proto::limits::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, BATCHES_IN_FLIGHT_MAX, SEQUENCER_QUEUE_MAX};
+use proto::limits::{BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, SEQUENCER_QUEUE_MAX};
 use tokio::sync::mpsc;
 use tracing::debug;
 
@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::entry;
 use crate::leader::Leadership;
 use crate::replica::{Amount, Observer};
+use crate::room::Room;
 use crate::runtime::watch;
 use crate::tasks::Tasks;
 use crate::types::Batch;
@@ -80,17 +81,18 @@ struct Item {
 }
 
 impl Sequencer {
-    /// Begins to sequence whenever this member leads, by the rules of its own configuration.
+    /// Begins to sequence whenever this member leads, by the rules of its own configuration, and by the room that there is.
     pub(crate) fn start(
         tasks: &Tasks,
         log: impl Log,
         leadership: watch::Receiver<Leadership>,
         rules: Rules,
+        room: Arc<Room>,
     ) -> Self {
         let (queue, waiting) = mpsc::channel(SEQUENCER_QUEUE_MAX);
         let (announce, epoch) = watch::channel(None);
         let clock = Clock::default();
-        let reign = Reign { log, leadership, announce, queue: waiting, clock, rules, epoch: 0 };
+        let reign = Reign { log, leadership, announce, queue: waiting, clock, rules, room, epoch: 0 };
         tasks.spawn("sequence", reign.run());
         Self { queue, epoch }
     }
@@ -138,6 +140,7 @@ struct Reign<L> {
     queue: mpsc::Receiver<Item>,
     clock: Clock,
     rules: Rules,
+    room: Arc<Room>,
     epoch: u64,
 }
 
@@ -172,13 +175,14 @@ impl<L: Log> Reign<L> {
         let mut waiting = VecDeque::new();
         let mut leadership = self.leadership.clone();
         loop {
-            while in_flight.len() < BATCHES_IN_FLIGHT_MAX {
+            while in_flight.len() < self.room.entries_at_once() {
                 self.gather(&mut waiting);
                 let transactions = pack(&mut waiting);
                 if transactions.is_empty() {
                     break;
                 }
-                let batch = entry::encode_batch(self.clock.stamp(), self.rules, transactions);
+                let rules = self.rules | Rules::FULL.when(self.room.is_full());
+                let batch = entry::encode_batch(self.clock.stamp(), rules, transactions);
                 let applied = self.log.append(term, batch).await;
                 in_flight.push(applied);
             }
@@ -186,7 +190,7 @@ impl<L: Log> Reign<L> {
                 biased;
                 _ = leadership.wait_for(|now| !now.own || now.term != term) => return Ok(()),
                 Some(applied) = in_flight.next() => applied?,
-                Some(item) = self.queue.recv(), if in_flight.len() < BATCHES_IN_FLIGHT_MAX => {
+                Some(item) = self.queue.recv(), if in_flight.len() < self.room.entries_at_once() => {
                     self.admit(item, &mut waiting);
                 }
             }
@@ -269,7 +273,9 @@ mod tests {
     use std::sync::Arc;
 
     use futures_util::FutureExt;
+    use machine::Machine;
     use parking_lot::Mutex;
+    use proto::limits::BATCHES_IN_FLIGHT_MAX;
     use proto::{Attachment, MemberId, SessionId};
     use tokio::sync::oneshot;
 
@@ -277,8 +283,8 @@ mod tests {
 
     type Answer = oneshot::Sender<Result<(), Refused>>;
 
-    /// A term, the sessions that an entry names, and whom to tell what became of it.
-    type Noted = (u64, Vec<i64>, Option<Answer>);
+    /// A term, the sessions that an entry names, by which rules, and whom to tell what became of it.
+    type Noted = (u64, Vec<i64>, Rules, Option<Answer>);
 
     /// A log that answers when it is told to.
     #[derive(Clone, Default)]
@@ -291,22 +297,28 @@ mod tests {
 
         async fn append(&self, term: u64, batch: Bytes) -> BoxFuture<'static, Result<(), Refused>> {
             let (answer, answered) = oneshot::channel();
-            let sessions = entry::decode(&batch).unwrap().into_iter().map(|command| match command.act {
+            let commands = entry::decode(&batch).unwrap();
+            let rules = commands.first().unwrap().rules;
+            let sessions = commands.into_iter().map(|command| match command.act {
                 machine::Act::Expire { session, .. } => session.to_wire(),
                 act => panic!("unexpected {act:?}"),
             });
-            self.0.lock().push((term, sessions.collect(), Some(answer)));
+            self.0.lock().push((term, sessions.collect(), rules, Some(answer)));
             answered.map(|answer| answer.unwrap_or(Err(Refused("lost".to_owned())))).boxed()
         }
     }
 
     impl Paper {
         fn batches(&self) -> Vec<(u64, Vec<i64>)> {
-            self.0.lock().iter().map(|(term, sessions, _)| (*term, sessions.clone())).collect()
+            self.0.lock().iter().map(|(term, sessions, ..)| (*term, sessions.clone())).collect()
+        }
+
+        fn rules(&self) -> Vec<Rules> {
+            self.0.lock().iter().map(|(_, _, rules, _)| *rules).collect()
         }
 
         fn answer(&self, batch: usize, answer: Result<(), Refused>) {
-            let sender = self.0.lock()[batch].2.take().unwrap();
+            let sender = self.0.lock()[batch].3.take().unwrap();
             sender.send(answer).unwrap();
         }
     }
@@ -326,9 +338,17 @@ mod tests {
     }
 
     fn start(leadership: Leadership) -> (Sequencer, Paper, watch::Sender<Leadership>, Tasks) {
+        start_with(leadership, Arc::new(Room::new(None, &Machine::new())))
+    }
+
+    fn start_with(
+        leadership: Leadership,
+        room: Arc<Room>,
+    ) -> (Sequencer, Paper, watch::Sender<Leadership>, Tasks) {
         let (paper, tasks) = (Paper::default(), Tasks::default());
         let (sender, receiver) = watch::channel(leadership);
-        (Sequencer::start(&tasks, paper.clone(), receiver, Rules::default()), paper, sender, tasks)
+        let rules = Rules::QUOTA_ENFORCED;
+        (Sequencer::start(&tasks, paper.clone(), receiver, rules, room), paper, sender, tasks)
     }
 
     #[test]
@@ -384,6 +404,32 @@ mod tests {
         settle().await;
         let later: Vec<_> = paper.batches().into_iter().skip(1).flat_map(|batch| batch.1).collect();
         assert_eq!(later, [4]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn near_its_bound_each_entry_finds_a_world_with_all_before_it() {
+        let empty = Machine::new();
+        let room = Arc::new(Room::new(Some(empty.world_bytes()), &empty));
+        let (sequencer, paper, _leadership, _tasks) = start_with(leads(3), room.clone());
+        let entrance = sequencer.entrance().await.unwrap();
+        for n in 0..3 {
+            entrance.push(numbered(n)).await.unwrap();
+            settle().await;
+        }
+        assert_eq!(paper.batches(), [(3, vec![0])]);
+        paper.answer(0, Ok(()));
+        settle().await;
+        assert_eq!(paper.batches().last(), Some(&(3, vec![1, 2])));
+        room.takes(empty.world_bytes() + 1);
+        paper.answer(1, Ok(()));
+        for n in 3..5 {
+            entrance.push(numbered(n)).await.unwrap();
+            settle().await;
+        }
+        // Nothing grows any more: they need not wait for each other.
+        assert_eq!(paper.batches()[2..], [(3, vec![3]), (3, vec![4])]);
+        let (own, full) = (Rules::QUOTA_ENFORCED, Rules::QUOTA_ENFORCED | Rules::FULL);
+        assert_eq!(paper.rules(), [own, own, full, full]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -207,6 +207,7 @@ impl World {
             sync_delay: Duration::ZERO,
             rules: Rules::RECONFIG_ENABLED,
             reaping: Reaping { check_interval: Duration::from_secs(2), ..Reaping::default() },
+            world_bytes_max: None,
         }
     }
 

@@ -196,6 +196,7 @@ impl Ensemble {
             sync_delay: Duration::ZERO,
             rules: self.rules,
             reaping: self.reaping,
+            world_bytes_max: None,
         }
     }
 

@@ -22,6 +22,8 @@ pub(super) fn config(lines: &str) -> Config {
     let mut config = crate::config::load(&file, &ThisMachine).expect("a configuration").config;
     config.consensus.data_dir = "/var/lib/corral".into();
     config.consensus.log_dir = "/var/log/corral".into();
+    // By default it is this machine's.
+    config.consensus.world_bytes_max = Some(1 << 30);
     lines.clone_into(&mut config.text);
     config
 }
@@ -60,7 +62,14 @@ pub(super) fn report(config: &Config, role: Role) -> Report<'_> {
         },
         members_version: 0,
         zxid: Zxid::new(0x2a),
-        census: Census { znodes: 17, ephemerals: 3, data_bytes: 4096, sessions: 5, ..Census::default() },
+        census: Census {
+            znodes: 17,
+            ephemerals: 3,
+            data_bytes: 4096,
+            sessions: 5,
+            world_bytes: 9_280,
+            ..Census::default()
+        },
         drop_chance: 0.25,
         local_sessions: 0,
         watches: 11,

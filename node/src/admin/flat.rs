@@ -31,6 +31,10 @@ pub(super) fn flat(report: &Report<'_>) -> Vec<(String, Value)> {
     }
     all.push(("corral_log_new".to_owned(), whole(u64::from(!report.status.grown_up))));
     all.push(("corral_log_purged".to_owned(), whole(report.status.purged)));
+    all.push(("corral_world_bytes".to_owned(), whole(report.census.world_bytes)));
+    if let Some(max) = report.config.consensus.world_bytes_max {
+        all.push(("corral_world_bytes_max".to_owned(), whole(max)));
+    }
     all.extend(report.own.iter().map(|(name, value)| (name.clone(), Value::Whole(*value))));
     all
 }

@@ -89,6 +89,12 @@ pub(super) fn metrics(report: &Report<'_>, own: &Metrics) -> String {
     ] {
         put(&mut registry, name, help, value);
     }
+    let help = "Bytes that znodes, sessions and their watches are reckoned to take in memory";
+    put(&mut registry, "corral_world_bytes", help, whole(census.world_bytes));
+    if let Some(max) = report.config.consensus.world_bytes_max {
+        let help = "Bytes of them beyond which what adds to the znodes is refused, while this member leads";
+        put(&mut registry, "corral_world_bytes_max", help, whole(max));
+    }
     let help = "Seconds of processors that the process has used";
     registry.register("process_cpu_seconds", help, ConstCounter::new(host.cpu_seconds));
     own.register(&mut registry);

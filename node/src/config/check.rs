@@ -13,7 +13,8 @@ use super::settings::Settings;
 use super::surroundings::Surroundings;
 use super::throttle::throttle;
 use super::{
-    AdminConfig, ClientLimits, Config, EnsembleConfig, Listen, SessionConfig, Whitelist, auth, dynamic, tls,
+    AdminConfig, ClientLimits, Config, EnsembleConfig, Listen, SessionConfig, Whitelist, auth, dynamic,
+    memory, tls,
 };
 
 /// Java's servers leave 50 places for connections that wait to be accepted, too few for the clients of a member
@@ -93,6 +94,7 @@ pub(super) fn check(settings: &mut Settings, around: &dyn Surroundings) -> Resul
             sync_delay: settings.millis("corral.syncDelayMs", 10_000)?.unwrap_or_default(),
             rules: rules(settings)? | auth_rules,
             reaping: reaping(settings)?,
+            world_bytes_max: memory::world_bytes_max(settings, around)?,
         },
         ensemble: if standalone {
             None

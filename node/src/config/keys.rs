@@ -101,6 +101,7 @@ pub(super) const KEYS: &[(&str, Use)] = &[
     ("corral.heartbeatMs", Honoured),
     ("corral.logKeep", Honoured),
     ("corral.logMaxMiB", Honoured),
+    ("corral.memoryMaxMiB", Honoured),
     ("corral.metricsTotalSuffix", Honoured),
     ("corral.snapshotEvery", Honoured),
     ("corral.syncDelayMs", Honoured),

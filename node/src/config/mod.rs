@@ -12,6 +12,7 @@ mod settings;
 
 mod auth;
 mod dynamic;
+mod memory;
 mod throttle;
 
 mod tls;

@@ -98,6 +98,9 @@ fn describe(loaded: Result<Loaded, ConfigError>) -> String {
     fact("retention", &consensus.retention);
     fact("rules", &consensus.rules);
     fact("reaping", &consensus.reaping);
+    if let Some(bytes) = consensus.world_bytes_max {
+        fact("bytes of the world", &bytes);
+    }
     if let Some(ensemble) = ensemble {
         fact("init limit", &ensemble.init_limit);
         fact("sync limit", &ensemble.sync_limit);
@@ -332,6 +335,24 @@ fn our_own_keys_are_checked_together() {
         "corral.logMaxMiB=7",
         "zoo.cfg:3: `corral.logMaxMiB=7`: it must be a number from 8 to 17592186044415",
     );
+}
+
+#[test]
+fn the_world_has_a_bound_unless_it_is_to_have_none() {
+    check("corral.memoryMaxMiB=64", "bytes of the world: 67108864");
+    check(
+        "corral.memoryMaxMiB=-1",
+        "zoo.cfg:3: `corral.memoryMaxMiB=-1`: it must be a number from 0 to 17592186044415",
+    );
+    let bound = |line: &str, around: &dyn Surroundings| {
+        let text = format!("dataDir=/data\nclientPort=2181\n{line}");
+        let loaded = load_text(&text, Path::new("zoo.cfg"), Vec::new(), around).expect("a configuration");
+        loaded.config.consensus.world_bytes_max
+    };
+    let machine = Paper(&[("/proc/meminfo", "MemTotal: 10485760 kB\n")]);
+    assert_eq!(bound("", &machine), Some((4 << 30) - (256 << 20)));
+    assert_eq!(bound("corral.memoryMaxMiB=0", &machine), None);
+    assert_eq!(bound("", &Paper(&[])), None, "where nobody says what the process may use");
 }
 
 #[test]

@@ -30,6 +30,9 @@ pub(crate) struct Metrics {
     pub(crate) summaries: Summaries,
     /// Answers above `jute.maxbuffer`, under a name of ours.
     pub(crate) large_replies: Counter,
+    /// Writes that were refused because the world takes as much memory as it may, under a name of ours. Every member counts them
+    /// all.
+    pub(crate) refused_full: Counter,
 }
 
 impl Metrics {
@@ -51,18 +54,25 @@ impl Metrics {
     /// Puts what has names of ours into `registry`.
     pub(crate) fn register(&self, registry: &mut Registry) {
         self.watching.register(registry);
-        registry.sub_registry_with_prefix("corral").register(
+        let registry = registry.sub_registry_with_prefix("corral");
+        registry.register(
             "large_replies",
             "Answers that are larger than jute.maxbuffer, of which clients mostly have the same",
             self.large_replies.clone(),
+        );
+        registry.register(
+            "writes_refused_full",
+            "Writes that were refused because the world takes as much memory as it may",
+            self.refused_full.clone(),
         );
     }
 
     /// The same for who wants plain numbers: what carries labels is added up.
     pub(crate) fn sums(&self) -> Vec<(String, i64)> {
-        let large_replies = i64::try_from(self.large_replies.get()).unwrap_or(i64::MAX);
+        let number = |counter: &Counter| i64::try_from(counter.get()).unwrap_or(i64::MAX);
         let mut sums = self.watching.sums();
-        sums.push(("corral_large_replies".to_owned(), large_replies));
+        sums.push(("corral_large_replies".to_owned(), number(&self.large_replies)));
+        sums.push(("corral_writes_refused_full".to_owned(), number(&self.refused_full)));
         sums
     }
 }
