@@ -20,6 +20,12 @@ const LARGE: usize = 10_000;
 /// Sessions that write, one with each member at first.
 const WRITERS: usize = 3;
 
+/// Requests that a session has under way where it has many.
+const AT_ONCE: usize = 450;
+
+/// What one entry adds to a world at most, of such znodes as there are here.
+const ENTRY_MAX: i64 = 12 << 17;
+
 const THROTTLED: i32 = -127;
 const NO_NODE: i32 = -101;
 
@@ -226,6 +232,38 @@ fn what_adds_to_a_full_world_is_refused_and_all_else_goes_on_also_when_the_leade
         assert_eq!([NEAR, FULL, ROOMY].map(|line| log.matches(line).count()), [1, 1, 1], "{log}");
     }
     assert_eq!(ensemble.have_one_digest(), Ok(()));
+}
+
+#[test]
+fn what_is_under_way_does_not_go_far_beyond_the_bound() {
+    if Server::under_test().is_apache() {
+        return;
+    }
+    // Disks so slow that entries are as large as they may be.
+    let plan = Plan::members(3).line(&format!("corral.memoryMaxMiB={}", MAX >> 20));
+    let ensemble = Ensemble::start(&plan.line("corral.syncDelayMs=50"));
+    let leader = ensemble.wait_for_leader();
+    let errors: Vec<i32> = with(&ensemble, leader, |client| {
+        let mut errors = Vec::new();
+        let mut sent = 0;
+        let mut send = |client: &mut Connection| {
+            sent += 1;
+            client.send(&Ask::create(&format!("/{sent}"), &[7; LARGE], PERSISTENT)).unwrap();
+        };
+        (0..AT_ONCE).for_each(|_| send(client));
+        while errors.iter().filter(|err| **err == THROTTLED).count() < AT_ONCE {
+            errors.push(client.reply().err);
+            assert!(errors.len() < 4 * MAX as usize / LARGE, "nothing is refused");
+            send(client);
+        }
+        (0..AT_ONCE).for_each(|_| errors.push(client.reply().err));
+        errors
+    });
+    let (done, refused): (Vec<i32>, Vec<i32>) = errors.into_iter().partition(|err| *err == 0);
+    assert!(refused.iter().all(|err| *err == THROTTLED), "{refused:?}");
+    let bytes = world_bytes(&ensemble);
+    eprintln!("{} were created, and the world takes {} bytes more than it may", done.len(), bytes - MAX);
+    assert!((MAX - LARGE as i64..MAX + ENTRY_MAX).contains(&bytes), "it takes {bytes} bytes");
 }
 
 #[test]
