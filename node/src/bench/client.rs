@@ -28,6 +28,11 @@ const MULTI_OPERATIONS: usize = 5;
 /// Bytes that are read with one call.
 const CHUNK_BYTES: usize = 64 << 10;
 
+/// Where clients of one thread read into. To clear so much at each call would take longer than the call.
+pub(super) fn chunk() -> Box<[u8]> {
+    vec![0; CHUNK_BYTES].into()
+}
+
 /// What all clients of a load have in common.
 #[derive(Debug)]
 pub(super) struct Task {
@@ -176,12 +181,11 @@ impl Client {
         Ok(())
     }
 
-    /// Takes what has arrived and notes it. Says how many answers and notifications there were.
-    pub(super) fn receive(&mut self, record: &mut Record) -> io::Result<(u64, u64)> {
-        let mut chunk = [0; CHUNK_BYTES];
+    /// Takes what has arrived, by way of a [`chunk`], and notes it. Says how many answers and notifications there were.
+    pub(super) fn receive(&mut self, chunk: &mut [u8], record: &mut Record) -> io::Result<(u64, u64)> {
         let (mut answers, mut events) = (0, 0);
         loop {
-            let count = match self.stream.read(&mut chunk) {
+            let count = match self.stream.read(chunk) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(count) => count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok((answers, events)),
@@ -201,7 +205,7 @@ impl Client {
                     Arrival::Pong => {}
                 }
             }
-            if count < CHUNK_BYTES {
+            if count < chunk.len() {
                 return Ok((answers, events));
             }
         }

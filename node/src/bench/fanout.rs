@@ -9,7 +9,7 @@ use proto::Ask;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::time::Timespec;
 
-use super::client::{Client, Task};
+use super::client::{Client, Task, chunk};
 use super::mix::Kind;
 use super::plan::Plan;
 use super::record::Record;
@@ -47,6 +47,7 @@ pub(super) fn run(servers: &[SocketAddr], plan: &Plan, task: &Task) -> io::Resul
 /// Clients that are waited for together.
 struct Watchers {
     clients: Vec<Client>,
+    chunk: Box<[u8]>,
     epoll: OwnedFd,
 }
 
@@ -56,7 +57,7 @@ impl Watchers {
         for (place, client) in clients.iter().enumerate() {
             epoll::add(&epoll, client.stream(), EventData::new_u64(place as u64), EventFlags::IN)?;
         }
-        Ok(Self { clients, epoll })
+        Ok(Self { clients, chunk: chunk(), epoll })
     }
 
     /// Asks the same of all.
@@ -91,7 +92,7 @@ impl Watchers {
                 else {
                     continue;
                 };
-                let (answered, heard) = client.receive(record)?;
+                let (answered, heard) = client.receive(&mut self.chunk, record)?;
                 answers += answered;
                 events += heard;
                 record.events += heard;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::time::Timespec;
 
-use super::client::{Client, Task};
+use super::client::{Client, Task, chunk};
 use super::plan::Plan;
 use super::record::Record;
 
@@ -117,6 +117,7 @@ struct Driver<'a> {
     task: &'a Task,
     epoll: OwnedFd,
     slots: Vec<Slot>,
+    chunk: Box<[u8]>,
     record: Record,
     end: Instant,
 }
@@ -159,6 +160,7 @@ impl<'a> Driver<'a> {
             task,
             epoll,
             slots,
+            chunk: chunk(),
             record: Record::new(start),
             end: start + shape.seconds,
         })
@@ -209,7 +211,7 @@ impl<'a> Driver<'a> {
         }
         let result = (|| {
             if arrived {
-                let (answers, events) = slot.client.receive(&mut self.record)?;
+                let (answers, events) = slot.client.receive(&mut self.chunk, &mut self.record)?;
                 self.record.events += events;
                 done.fetch_add(answers, Ordering::Relaxed);
             }
